@@ -1,0 +1,24 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace tigerbot {
+
+/// A named tensor of a model, as Hugging Face names it.
+struct Parameter {
+  std::string name;                 ///< "model.layers.0.self_attn.q_proj.weight"
+  std::vector<std::int64_t> shape;  ///< whole, whatever slice of it a rank holds
+  at::Tensor* tensor = nullptr;     ///< where it lies in the model; undefined before loading
+};
+
+/// Gives the tensor of a name with the shape that the model needs, or throws. May alias a memory
+/// map. The model casts it to its own type and device where they differ.
+using TensorSource =
+    std::function<at::Tensor(const std::string& name, const std::vector<std::int64_t>& shape)>;
+
+}  // namespace tigerbot
