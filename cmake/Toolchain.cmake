@@ -22,8 +22,8 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g -fno-omit-frame-pointer")
 add_compile_options(-Wall -Wextra -Werror -Wno-unknown-pragmas)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # g++ 12 reports false positives of these through the standard library and fmt.
-  add_compile_options(-Wno-restrict -Wno-maybe-uninitialized -Wno-psabi -Wno-stringop-overflow -Wno-array-bounds)
+  # g++ 12 reports false positives of these through the standard library, fmt and immintrin.h.
+  add_compile_options(-Wno-restrict -Wno-uninitialized -Wno-maybe-uninitialized -Wno-psabi -Wno-stringop-overflow -Wno-array-bounds)
 endif()
 
 if(TIGERBOT_SANITIZE)
