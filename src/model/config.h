@@ -50,6 +50,8 @@ struct ModelConfig {
   std::int64_t sliding_window = 0;  ///< 0: none
   /// Per layer: whether sliding_window applies (Qwen mixes); empty: to all.
   std::vector<bool> layer_uses_window;
+  /// The window of one layer; 0: none.
+  std::int64_t window_of_layer(std::int64_t layer) const;
   bool attention_bias = false;         ///< biases of q, k and v (Qwen2)
   bool attention_output_bias = false;  ///< bias of the output projection too
   bool mlp_bias = false;
