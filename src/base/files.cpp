@@ -77,7 +77,7 @@ std::string read_file(const fs::path& path, std::uint64_t max_bytes) {
   return bytes;
 }
 
-std::uint64_t file_size(const fs::path& path) {
+std::uint64_t size_of_file(const fs::path& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0)
     fail("{}: cannot be read: {}", path.string(), reason(errno));
@@ -93,7 +93,8 @@ void create_folders(const fs::path& path) {
 
 AtomicFile::AtomicFile(fs::path path)
     : path_(std::move(path)), temporary_(temporary_beside(path_)) {
-  if (fs::is_directory(path_))
+  std::error_code ignored;
+  if (fs::is_directory(path_, ignored))
     fail("{}: is a folder; a file is to be written there", path_.string());
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor_ < 0) fail_with(errno);
@@ -183,14 +184,15 @@ AtomicFolder::~AtomicFolder() {
 void AtomicFolder::commit() {
   const fs::path old = temporary_beside(final_);
   std::error_code error;
-  const bool replaces = fs::exists(final_);
-  if (replaces && !fs::is_directory(final_))
+  const bool replaces = fs::exists(final_, error);
+  if (replaces && !fs::is_directory(final_, error))
     fail("{}: is a file; a folder is to be written there", final_.string());
+  error.clear();
   if (replaces) fs::rename(final_, old, error);
   if (!error) fs::rename(temporary_, final_, error);
   if (error) {
     const std::string message = error.message();
-    if (replaces && fs::exists(old)) fs::rename(old, final_, error);
+    if (replaces) fs::rename(old, final_, error);
     fail("{}: cannot be written: {}", final_.string(), message);
   }
   temporary_.clear();

@@ -11,7 +11,7 @@ namespace tigerbot {
 std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes = 4ull << 30);
 
 /// Size in bytes of the regular file `path`; an Error if there is none.
-std::uint64_t file_size(const std::filesystem::path& path);
+std::uint64_t size_of_file(const std::filesystem::path& path);
 
 /// Creates `path` and the folders above it; no error if they exist.
 void create_folders(const std::filesystem::path& path);
