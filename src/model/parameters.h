@@ -21,4 +21,8 @@ struct Parameter {
 using TensorSource =
     std::function<at::Tensor(const std::string& name, const std::vector<std::int64_t>& shape)>;
 
+/// Fills every parameter from `source`; no copy where type and device are already right.
+void load_parameters(const std::vector<Parameter>& parameters, const TensorSource& source,
+                     at::ScalarType dtype, at::Device device);
+
 }  // namespace tigerbot

@@ -1,0 +1,127 @@
+#include "model/llama_decoder.h"
+
+#include <tuple>
+
+#include "model/step.h"
+
+namespace tigerbot {
+namespace {
+
+std::string layer_name(std::size_t layer) { return "model.layers." + std::to_string(layer); }
+
+}  // namespace
+
+LlamaAttention::LlamaAttention(const ModelConfig& config, const std::string& name,
+                               std::size_t layer)
+    : layer_(layer),
+      head_dim_(config.head_dim),
+      q_proj_(name + ".q_proj", config.hidden_size, config.num_attention_heads * config.head_dim,
+              config.attention_bias),
+      k_proj_(name + ".k_proj", config.hidden_size, config.num_key_value_heads * config.head_dim,
+              config.attention_bias),
+      v_proj_(name + ".v_proj", config.hidden_size, config.num_key_value_heads * config.head_dim,
+              config.attention_bias),
+      o_proj_(name + ".o_proj", config.num_attention_heads * config.head_dim, config.hidden_size,
+              config.attention_output_bias) {
+  options_.sliding_window = config.window_of_layer(static_cast<std::int64_t>(layer));
+  if (config.query_key_norm) {
+    q_norm_.emplace(name + ".q_norm", config.head_dim, config.norm_eps);
+    k_norm_.emplace(name + ".k_norm", config.head_dim, config.norm_eps);
+  }
+}
+
+at::Tensor LlamaAttention::operator()(const at::Tensor& x, const ops::RopeAngles& angles,
+                                      const Sequences& sequences, const StepCache* cache) const {
+  at::Tensor q = q_proj_(x).unflatten(1, {-1, head_dim_});  // [tokens, heads, head_dim]
+  at::Tensor k = k_proj_(x).unflatten(1, {-1, head_dim_});  // [tokens, kv_heads, head_dim]
+  at::Tensor v = v_proj_(x).unflatten(1, {-1, head_dim_});
+  if (q_norm_) {
+    q = (*q_norm_)(q);
+    k = (*k_norm_)(k);
+  }
+  q = ops::rope(q, angles);
+  k = ops::rope(k, angles);
+  return o_proj_(attend(q, k, v, sequences, cache, layer_, options_).flatten(1));
+}
+
+void LlamaAttention::append_parameters(std::vector<Parameter>& list) {
+  for (Linear* linear : {&q_proj_, &k_proj_, &v_proj_, &o_proj_}) linear->append_parameters(list);
+  if (q_norm_) {
+    q_norm_->append_parameters(list);
+    k_norm_->append_parameters(list);
+  }
+}
+
+LlamaMlp::LlamaMlp(const ModelConfig& config, const std::string& name)
+    : gate_proj_(name + ".gate_proj", config.hidden_size, config.intermediate_size,
+                 config.mlp_bias),
+      up_proj_(name + ".up_proj", config.hidden_size, config.intermediate_size, config.mlp_bias),
+      down_proj_(name + ".down_proj", config.intermediate_size, config.hidden_size,
+                 config.mlp_bias) {}
+
+void LlamaMlp::append_parameters(std::vector<Parameter>& list) {
+  for (Linear* linear : {&gate_proj_, &up_proj_, &down_proj_}) linear->append_parameters(list);
+}
+
+LlamaLayer::LlamaLayer(const ModelConfig& config, std::size_t layer)
+    : input_norm(layer_name(layer) + ".input_layernorm", config.hidden_size, config.norm_eps),
+      attention(config, layer_name(layer) + ".self_attn", layer),
+      post_attention_norm(layer_name(layer) + ".post_attention_layernorm", config.hidden_size,
+                          config.norm_eps),
+      mlp(config, layer_name(layer) + ".mlp") {}
+
+void LlamaLayer::append_parameters(std::vector<Parameter>& list) {
+  attention.append_parameters(list);
+  mlp.append_parameters(list);
+  input_norm.append_parameters(list);
+  post_attention_norm.append_parameters(list);
+}
+
+LlamaDecoder::LlamaDecoder(const ModelConfig& config)
+    : Decoder(config),
+      rope_(config),
+      embed_tokens_("model.embed_tokens", config.vocab_size, config.hidden_size),
+      norm_("model.norm", config.hidden_size, config.norm_eps) {
+  layers_.reserve(static_cast<std::size_t>(config.num_hidden_layers));
+  for (std::int64_t i = 0; i < config.num_hidden_layers; ++i) {
+    layers_.emplace_back(config, static_cast<std::size_t>(i));
+  }
+  if (!config.tie_word_embeddings) {
+    lm_head_.emplace("lm_head", config.hidden_size, config.vocab_size, false);
+  }
+}
+
+std::vector<Parameter> LlamaDecoder::parameters() {
+  std::vector<Parameter> list;
+  embed_tokens_.append_parameters(list);
+  for (LlamaLayer& layer : layers_) layer.append_parameters(list);
+  norm_.append_parameters(list);
+  if (lm_head_) lm_head_->append_parameters(list);
+  return list;
+}
+
+at::Tensor LlamaDecoder::forward(const at::Tensor& ids, const Sequences& sequences,
+                                 const StepCache* cache) {
+  const ops::RopeAngles angles = rope_.angles(sequences, whole_lengths(sequences, cache));
+  at::Tensor x = embed_tokens_(ids);  // the residual stream, [tokens, hidden_size]
+  at::Tensor normed = layers_.front().input_norm(x);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const LlamaLayer& layer = layers_[i];
+    const RmsNorm& next_norm = i + 1 < layers_.size() ? layers_[i + 1].input_norm : norm_;
+    // x = x + attention(norm(x)); x = x + mlp(norm(x)); each sum is fused with the norm after it.
+    std::tie(normed, x) =
+        layer.post_attention_norm.add(layer.attention(normed, angles, sequences, cache), x);
+    std::tie(normed, x) = next_norm.add(layer.mlp(normed), x);
+  }
+  return normed;
+}
+
+const at::Tensor& LlamaDecoder::output_weight() const {
+  return lm_head_ ? lm_head_->weight() : embed_tokens_.weight();
+}
+
+at::Tensor LlamaDecoder::logits(const at::Tensor& hidden) const {
+  return ops::linear(hidden, output_weight());
+}
+
+}  // namespace tigerbot

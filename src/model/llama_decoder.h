@@ -1,0 +1,83 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/decoder.h"
+#include "model/embedding.h"
+#include "model/linear.h"
+#include "model/norm.h"
+#include "model/rope_table.h"
+
+namespace tigerbot {
+
+/// Grouped-query attention with rotary positions; biases (Qwen2), head norms (Qwen3) and a sliding
+/// window (Mistral) where the config asks for them.
+class LlamaAttention {
+ public:
+  LlamaAttention(const ModelConfig& config, const std::string& name, std::size_t layer);
+
+  /// x [tokens, hidden_size] -> like x.
+  at::Tensor operator()(const at::Tensor& x, const ops::RopeAngles& angles,
+                        const Sequences& sequences, const StepCache* cache) const;
+
+  void append_parameters(std::vector<Parameter>& list);
+
+ private:
+  friend class LlamaDecoder;
+  std::size_t layer_;
+  std::int64_t head_dim_;
+  ops::AttentionOptions options_;
+  Linear q_proj_, k_proj_, v_proj_, o_proj_;
+  std::optional<RmsNorm> q_norm_, k_norm_;
+};
+
+/// SwiGLU (Shazeer 2020).
+class LlamaMlp {
+ public:
+  LlamaMlp(const ModelConfig& config, const std::string& name);
+
+  at::Tensor operator()(const at::Tensor& x) const {
+    return down_proj_(ops::swiglu(gate_proj_(x), up_proj_(x)));
+  }
+
+  void append_parameters(std::vector<Parameter>& list);
+
+ private:
+  friend class LlamaDecoder;
+  Linear gate_proj_, up_proj_, down_proj_;
+};
+
+struct LlamaLayer {
+  LlamaLayer(const ModelConfig& config, std::size_t layer);
+
+  void append_parameters(std::vector<Parameter>& list);
+
+  RmsNorm input_norm;
+  LlamaAttention attention;
+  RmsNorm post_attention_norm;
+  LlamaMlp mlp;
+};
+
+/// The Llama family (Touvron et al. 2023): Llama 1, 2 and 3, Mistral, Qwen2, Qwen3, SmolLM2.
+class LlamaDecoder : public Decoder {
+ public:
+  explicit LlamaDecoder(const ModelConfig& config);
+
+  std::vector<Parameter> parameters() override;
+  at::Tensor forward(const at::Tensor& ids, const Sequences& sequences,
+                     const StepCache* cache) override;
+  const at::Tensor& output_weight() const override;
+  at::Tensor logits(const at::Tensor& hidden) const override;
+
+ private:
+  RopeTable rope_;
+  Embedding embed_tokens_;
+  std::vector<LlamaLayer> layers_;
+  RmsNorm norm_;
+  std::optional<Linear> lm_head_;  ///< none where the output layer is the embedding's
+};
+
+}  // namespace tigerbot
