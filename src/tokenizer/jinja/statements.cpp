@@ -193,12 +193,13 @@ Value Macro::make(Context& context) const {
       fail("chat template: macro \"{}\" takes {} arguments, not {}", name, parameters.size(),
            arguments.positional.size());
     }
-    for (const auto& [key, value] : arguments.keyword) {
+    for (const auto& argument : arguments.keyword) {
+      const std::string& key = argument.first;
       const bool known =
           key == "caller" || std::any_of(parameters.begin(), parameters.end(),
                                          [&](const auto& p) { return p.first == key; });
       if (!known) fail("chat template: macro \"{}\" has no parameter \"{}\"", name, key);
-      if (key == "caller") at_call.set("caller", value);
+      if (key == "caller") at_call.set("caller", argument.second);
     }
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       const auto& [parameter, otherwise] = parameters[i];
