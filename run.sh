@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Sets up, builds and runs TigerBot with the default model.
+#
+#   ./run.sh "How do I list files in Linux?"    one answer, streamed
+#   ./run.sh                                    a chat (one answer where there is no terminal)
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/scripts/common.sh"
+
+model=smollm2-135m-instruct
+
+"$root/scripts/setup.sh"
+build tigerbot
+
+if [ $# -gt 0 ]; then
+  exec "$root/build/tigerbot" generate "$model" --prompt "$*"
+elif [ -t 0 ] && [ -t 1 ]; then
+  exec "$root/build/tigerbot" chat "$model"
+else
+  exec "$root/build/tigerbot" generate "$model" --prompt "What is a large language model?"
+fi
