@@ -60,7 +60,9 @@ void check_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight,
 struct ComposedCrossEntropy : torch::autograd::Function<ComposedCrossEntropy> {
   static variable_list forward(AutogradContext* ctx, const at::Tensor& hidden,
                                const at::Tensor& weight, const at::Tensor& labels,
-                               const at::Tensor& token_weights, bool with_gradients) {
+                               const std::optional<at::Tensor>& given_weights,
+                               bool with_gradients) {
+    const at::Tensor token_weights = given_weights.value_or(at::Tensor());
     const at::ScalarType type = hidden.scalar_type();
     const at::ScalarType accumulate = accumulate_type(type);
     const std::int64_t tokens = hidden.size(0);
@@ -116,8 +118,11 @@ bool wants_gradients(const at::Tensor& hidden, const at::Tensor& weight) {
 
 CrossEntropy composed::cross_entropy(const at::Tensor& hidden, const at::Tensor& weight,
                                      const at::Tensor& labels, const at::Tensor& token_weights) {
-  const variable_list results = ComposedCrossEntropy::apply(hidden, weight, labels, token_weights,
-                                                            wants_gradients(hidden, weight));
+  // Autograd takes an absent input as nullopt only.
+  const auto weights =
+      token_weights.defined() ? std::optional<at::Tensor>(token_weights) : std::nullopt;
+  const variable_list results =
+      ComposedCrossEntropy::apply(hidden, weight, labels, weights, wants_gradients(hidden, weight));
   return {results[0], results[1], results[2]};
 }
 
