@@ -7,8 +7,8 @@
 
 namespace tigerbot {
 
-/// One step (or a sequence of steps) that rewrites text before it is split, as the `normalizer` node
-/// of tokenizer.json describes it. Immutable and safe to use from many threads.
+/// One step (or a sequence of steps) that rewrites text before it is split, as the `normalizer`
+/// node of tokenizer.json describes it. Immutable and safe to use from many threads.
 class Normalizer {
  public:
   virtual ~Normalizer() = default;
@@ -21,8 +21,8 @@ class Normalizer {
   virtual bool keeps(std::string_view text) const { return text.empty(); }
 };
 
-/// Builds the normalizer that `node` describes; null for a JSON null. `where` names the file and the
-/// node in errors. A type or a field that we do not know is an error.
+/// Builds the normalizer that `node` describes; null for a JSON null. `where` names the file and
+/// the node in errors. A type or a field that we do not know is an error.
 std::unique_ptr<Normalizer> make_normalizer(const nlohmann::json& node, const std::string& where);
 
 /// BERT's normalizer, for directories that hold a vocab.txt and no tokenizer.json. Accents go with
