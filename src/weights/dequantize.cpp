@@ -1,6 +1,6 @@
-// Each GGML type stores a row as blocks that share a scale. The block routines below are plain loops
-// over fixed counts that the compiler turns into vector code; they are compiled twice, for the
-// tree's base instruction set and for AVX2. Neither has fused multiply-add, which would round
+// Each GGML type stores a row as blocks that share a scale. The block routines below are plain
+// loops over fixed counts that the compiler turns into vector code; they are compiled twice, for
+// the tree's base instruction set and for AVX2. Neither has fused multiply-add, which would round
 // differently from the reference. The layouts are those of ggml-common.h.
 
 #include "weights/dequantize.h"

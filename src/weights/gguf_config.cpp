@@ -54,7 +54,8 @@ class ConfigReader {
     }
     for (std::uint64_t i = 1; i < values.size; ++i) {
       if (values.number(i) != values.number(0)) {
-        fail("{}: {} differs from layer to layer, which no model here has", header_.path, key(name));
+        fail("{}: {} differs from layer to layer, which no model here has", header_.path,
+             key(name));
       }
     }
     return static_cast<std::int64_t>(values.number(0));
@@ -108,9 +109,9 @@ class ConfigReader {
       json_["head_dim"] = *length;
     }
     const std::int64_t heads = std::max<std::int64_t>(1, json_["num_attention_heads"]);
-    const std::int64_t head_dim =
-        json_.contains("head_dim") ? json_["head_dim"].get<std::int64_t>()
-                                   : json_["hidden_size"].get<std::int64_t>() / heads;
+    const std::int64_t head_dim = json_.contains("head_dim")
+                                      ? json_["head_dim"].get<std::int64_t>()
+                                      : json_["hidden_size"].get<std::int64_t>() / heads;
     if (header_.find_integer(key("rope.dimension_count")).value_or(head_dim) != head_dim) {
       fail("{}: rotary embedding of a part of each head does not run here", header_.path);
     }
@@ -146,8 +147,7 @@ class ConfigReader {
       scaling["rope_type"] = "linear";
     } else if (*kind == "yarn") {
       scaling["rope_type"] = "yarn";
-      scaling["original_max_position_embeddings"] =
-          integer("rope.scaling.original_context_length");
+      scaling["original_max_position_embeddings"] = integer("rope.scaling.original_context_length");
       const std::pair<const char*, const char*> optional[] = {
           {"rope.scaling.yarn_attn_factor", "attention_factor"},
           {"rope.scaling.yarn_beta_fast", "beta_fast"},
@@ -184,14 +184,14 @@ class ConfigReader {
     for (std::int64_t i = 0; i < count; ++i) {
       const double factor = factors[static_cast<std::size_t>(i)];
       if (!(factor >= 1.0 && factor <= 1e6)) {
-        fail("{}: rope_freqs.weight holds {}, which is no factor of a scaling", header_.path, factor);
+        fail("{}: rope_freqs.weight holds {}, which is no factor of a scaling", header_.path,
+             factor);
       }
       if (factor <= 1.0 + 1e-4 || factor >= scaling.factor * (1 - 1e-4)) continue;
-      const double frequency =
-          std::pow(config.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim)) /
-          (2 * std::numbers::pi);
-      between.emplace_back(frequency,
-                           (1 / factor - 1 / scaling.factor) / (1 - 1 / scaling.factor));
+      const double frequency = std::pow(config.rope_theta, -2.0 * static_cast<double>(i) /
+                                                               static_cast<double>(head_dim)) /
+                               (2 * std::numbers::pi);
+      between.emplace_back(frequency, (1 / factor - 1 / scaling.factor) / (1 - 1 / scaling.factor));
     }
     if (scaling.factor <= 1.0) return nullptr;
     scaling.low_freq_factor = 1.0;
@@ -200,8 +200,8 @@ class ConfigReader {
     if (between.size() >= 2) {
       const auto [x0, y0] = between.front();
       const auto [x1, y1] = between.back();
-      const double slope = (y0 - y1) / (x0 - x1);   // original / (high - low)
-      const double offset = slope * x0 - y0;        // low / (high - low)
+      const double slope = (y0 - y1) / (x0 - x1);  // original / (high - low)
+      const double offset = slope * x0 - y0;       // low / (high - low)
       scaling.high_freq_factor = decimal(std::round((1.0 + 1.0 / offset) * 1e3) / 1e3);
       scaling.original_max_position_embeddings =
           std::llround(slope * (scaling.high_freq_factor - 1.0));

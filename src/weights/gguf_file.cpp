@@ -96,9 +96,10 @@ class Parser {
     }
     header_.version = cursor_.number<std::uint32_t>("the version");
     if (header_.version == 0x02000000 || header_.version == 0x03000000) {
-      fail("{}: a big-endian GGUF file; convert it to little-endian with gguf-py's "
-           "gguf-convert-endian",
-           path_);
+      fail(
+          "{}: a big-endian GGUF file; convert it to little-endian with gguf-py's "
+          "gguf-convert-endian",
+          path_);
     }
     if (header_.version != 2 && header_.version != 3) {
       fail("{}: GGUF version {}; versions 2 and 3 are read", path_, header_.version);
@@ -208,9 +209,10 @@ class Parser {
     } else {
       const std::uint64_t each = number_bytes(array.type);
       if (array.size > cursor_.left() / each) {
-        fail("{}: truncated or damaged: an array of {} values at byte {}, and {} bytes are left; "
-             "fetch it again",
-             path_, array.size, cursor_.position(), cursor_.left());
+        fail(
+            "{}: truncated or damaged: an array of {} values at byte {}, and {} bytes are left; "
+            "fetch it again",
+            path_, array.size, cursor_.position(), cursor_.left());
       }
       array.numbers = cursor_.bytes(array.size * each, "an array");
     }
@@ -247,26 +249,31 @@ class Parser {
     const auto type = cursor_.number<std::uint32_t>("a tensor's type");
     tensor.type = find_ggml_type(type);
     if (!tensor.type) {
-      fail("{}: tensor {} has the unknown type number {}; convert the model again with an older "
-           "type",
-           path_, quote(tensor.name), type);
+      fail(
+          "{}: tensor {} has the unknown type number {}; convert the model again with an older "
+          "type",
+          path_, quote(tensor.name), type);
     }
     const auto block = static_cast<std::uint64_t>(tensor.type->block_elements);
-    const std::uint64_t row = tensor.shape.empty() ? 1 : static_cast<std::uint64_t>(tensor.shape.back());
+    const std::uint64_t row =
+        tensor.shape.empty() ? 1 : static_cast<std::uint64_t>(tensor.shape.back());
     if (row % block != 0) {
-      fail("{}: tensor {} has rows of {} values, which {} stores in blocks of {}; the file is "
-           "damaged",
-           path_, quote(tensor.name), row, tensor.type->name, block);
+      fail(
+          "{}: tensor {} has rows of {} values, which {} stores in blocks of {}; the file is "
+          "damaged",
+          path_, quote(tensor.name), row, tensor.type->name, block);
     }
-    if (__builtin_mul_overflow(elements / block, static_cast<std::uint64_t>(tensor.type->block_bytes),
+    if (__builtin_mul_overflow(elements / block,
+                               static_cast<std::uint64_t>(tensor.type->block_bytes),
                                &tensor.bytes)) {
       fail("{}: tensor {} has an absurd shape; the file is damaged", path_, quote(tensor.name));
     }
     tensor.begin = cursor_.number<std::uint64_t>("a tensor's offset");
     if (tensor.begin % header_.alignment != 0) {
-      fail("{}: tensor {} begins at byte {} of the data, which is not aligned to {}; the file is "
-           "damaged",
-           path_, quote(tensor.name), tensor.begin, header_.alignment);
+      fail(
+          "{}: tensor {} begins at byte {} of the data, which is not aligned to {}; the file is "
+          "damaged",
+          path_, quote(tensor.name), tensor.begin, header_.alignment);
     }
     if (!names_.insert(tensor.name).second) {
       fail("{}: tensor {} stands twice; write the file again with one of each", path_,
@@ -283,9 +290,10 @@ class Parser {
     for (GgufTensorInfo& tensor : header_.tensors) {
       const std::uint64_t available = file_bytes_ > data ? file_bytes_ - data : 0;
       if (tensor.begin > available || tensor.bytes > available - tensor.begin) {
-        fail("{}: truncated or damaged: tensor {} needs {} bytes at {}, the file ends at {}; fetch "
-             "it again",
-             path_, quote(tensor.name), tensor.bytes, data + tensor.begin, file_bytes_);
+        fail(
+            "{}: truncated or damaged: tensor {} needs {} bytes at {}, the file ends at {}; fetch "
+            "it again",
+            path_, quote(tensor.name), tensor.bytes, data + tensor.begin, file_bytes_);
       }
       tensor.begin += data;
       order.push_back(&tensor);
@@ -368,6 +376,10 @@ double GgufArray::number(std::uint64_t index) const {
   if (type == GgufValueType::kFloat32) return load<float>(at);
   if (type == GgufValueType::kFloat64) return load<double>(at);
   return static_cast<double>(integer(index));
+}
+
+GgufHeader parse_gguf_header(std::span<const std::byte> file, const std::string& path) {
+  return Parser(file, path).parse();
 }
 
 const GgufTensorInfo* GgufHeader::find_tensor(std::string_view name) const {

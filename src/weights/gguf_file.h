@@ -34,7 +34,8 @@ enum class GgufValueType : std::uint32_t {
 
 std::string_view gguf_value_type_name(GgufValueType type);
 
-/// A list of values of one type. Numbers stay where they lie in the file; strings are views into it.
+/// A list of values of one type. Numbers stay where they lie in the file; strings are views into
+/// it.
 struct GgufArray {
   GgufValueType type = GgufValueType::kUint8;
   std::uint64_t size = 0;
@@ -54,8 +55,9 @@ struct GgufValue {
 struct GgufTensorInfo {
   std::string_view name;
   const GgmlTypeInfo* type = nullptr;
-  std::vector<std::int64_t> shape;  ///< outermost first, as PyTorch says it (GGUF stores it reversed)
-  std::uint64_t begin = 0;          ///< from the start of the file
+  std::vector<std::int64_t>
+      shape;                ///< outermost first, as PyTorch says it (GGUF stores it reversed)
+  std::uint64_t begin = 0;  ///< from the start of the file
   std::uint64_t bytes = 0;
 };
 

@@ -84,7 +84,8 @@ Parts split_name(std::string_view name) {
     const std::size_t end = rest.find('.');
     const std::string_view word = rest.substr(0, end);
     if (!parts.module.empty()) parts.module += '.';
-    const bool number = !word.empty() && word.find_first_not_of("0123456789") == std::string_view::npos;
+    const bool number =
+        !word.empty() && word.find_first_not_of("0123456789") == std::string_view::npos;
     if (number && parts.layer.empty()) {
       parts.layer = word;
       parts.module += '#';
@@ -125,7 +126,9 @@ MappedName with_order(std::string name, std::string_view gguf_module, const Mode
   return mapped;
 }
 
-bool known_suffix(const Parts& parts) { return parts.suffix == ".weight" || parts.suffix == ".bias"; }
+bool known_suffix(const Parts& parts) {
+  return parts.suffix == ".weight" || parts.suffix == ".bias";
+}
 
 }  // namespace
 

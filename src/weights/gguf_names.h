@@ -25,8 +25,8 @@ struct MappedName {
   std::int64_t heads = 1;  ///< of the rows, for the orders that need it
 };
 
-/// The Hugging Face name of a GGUF tensor ("blk.0.attn_q.weight"); nothing if this kind of model has
-/// no such tensor.
+/// The Hugging Face name of a GGUF tensor ("blk.0.attn_q.weight"); nothing if this kind of model
+/// has no such tensor.
 std::optional<MappedName> to_hugging_face_name(std::string_view gguf_name,
                                                const ModelConfig& config);
 

@@ -52,9 +52,10 @@ at::Tensor load_gguf_tensor(const std::shared_ptr<const GgufFile>& file,
                             at::ScalarType quantized_type) {
   const std::string& path = file->header.path;
   if (!tensor.type->readable) {
-    fail("{}: tensor {} has type {}, which is not read; quantize the model as Q4_0 to Q8_0, Q2_K to "
-         "Q6_K, BF16, F16 or F32",
-         path, quote(tensor.name), tensor.type->name);
+    fail(
+        "{}: tensor {} has type {}, which is not read; quantize the model as Q4_0 to Q8_0, Q2_K to "
+        "Q6_K, BF16, F16 or F32",
+        path, quote(tensor.name), tensor.type->name);
   }
   const auto dense = dense_type(tensor.type->type);
   auto* data = const_cast<std::byte*>(file->map.data() + tensor.begin);

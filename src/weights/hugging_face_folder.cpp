@@ -45,7 +45,7 @@ std::string read_pooling(const std::filesystem::path& file) {
   JsonReader reader(json, file.string());
   for (const char* kind : {"mean", "cls", "max"}) {
     const std::string flag =
-        fmt::format("pooling_mode_{}", kind == std::string_view("cls")  ? "cls_token"
+        fmt::format("pooling_mode_{}", kind == std::string_view("cls")   ? "cls_token"
                                        : kind == std::string_view("max") ? "max_tokens"
                                                                          : "mean_tokens");
     if (reader.get<bool>(flag, false)) return kind;
@@ -157,9 +157,10 @@ std::unique_ptr<Tokenizer> load_folder_tokenizer(const std::filesystem::path& fo
   role("pad_token", tokenizer->pad_id);
   role("unk_token", tokenizer->unk_id);
   if (tokenizer->size() > config.vocab_size) {
-    fail("{}: the tokenizer has {} pieces and the model an embedding of {}; they do not belong "
-         "together",
-         folder.string(), tokenizer->size(), config.vocab_size);
+    fail(
+        "{}: the tokenizer has {} pieces and the model an embedding of {}; they do not belong "
+        "together",
+        folder.string(), tokenizer->size(), config.vocab_size);
   }
   return tokenizer;
 }

@@ -76,7 +76,8 @@ GgufTokenizer read_gguf_tokenizer(const GgufFile& file) {
     return array;
   };
   const GgufArray* tokens = list("tokenizer.ggml.tokens", true);
-  if (!tokens) fail("{}: the metadata lack tokenizer.ggml.tokens; no tokenizer is here", header.path);
+  if (!tokens)
+    fail("{}: the metadata lack tokenizer.ggml.tokens; no tokenizer is here", header.path);
   tokenizer.tokens.assign(tokens->strings.begin(), tokens->strings.end());
   if (const GgufArray* merges = list("tokenizer.ggml.merges", true)) {
     tokenizer.merges.assign(merges->strings.begin(), merges->strings.end());
@@ -132,9 +133,10 @@ std::unique_ptr<Tokenizer> ModelFiles::load_tokenizer() const {
 ModelFiles open_model(const std::filesystem::path& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) {
-    fail("{}: no such model; give a Hugging Face directory, a .gguf file, or a name that "
-         "\"tigerbot pull\" knows",
-         path.string());
+    fail(
+        "{}: no such model; give a Hugging Face directory, a .gguf file, or a name that "
+        "\"tigerbot pull\" knows",
+        path.string());
   }
   if (!std::filesystem::is_directory(path)) {
     if (path.extension() == ".gguf") return open_gguf(path);

@@ -36,9 +36,10 @@ at::Tensor map_tensor(const std::shared_ptr<const MemoryMap>& map, const Safeten
   const auto* pair = std::ranges::find(kTypes, entry.type, &TypePair::stored);
   const std::string path = map->path().string();
   if (pair == kTypes.end()) {
-    fail("{}: tensor {} has type {}, which can be inspected but not computed with; convert it to "
-         "BF16",
-         path, quote(entry.name), safetensors_type_name(entry.type));
+    fail(
+        "{}: tensor {} has type {}, which can be inspected but not computed with; convert it to "
+        "BF16",
+        path, quote(entry.name), safetensors_type_name(entry.type));
   }
   // The map is read-only and from_blob wants void*; the contract of load() forbids writing.
   auto* data = const_cast<std::byte*>(map->data() + entry.begin);
@@ -52,7 +53,8 @@ at::Tensor map_tensor(const std::shared_ptr<const MemoryMap>& map, const Safeten
     return at::from_blob(
         copy.get(), entry.shape, [copy](void*) {}, at::TensorOptions(pair->scalar));
   }
-  return at::from_blob(data, entry.shape, [map](void*) {}, at::TensorOptions(pair->scalar));
+  return at::from_blob(
+      data, entry.shape, [map](void*) {}, at::TensorOptions(pair->scalar));
 }
 
 std::vector<StoredTensor> read_file_tensors(const std::filesystem::path& file) {
@@ -144,9 +146,10 @@ TensorSet open_safetensors_folder(const std::filesystem::path& folder) {
     const std::string name = entry.path().filename().string();
     if ((name.starts_with("pytorch_model") && name.ends_with(".bin")) || name.ends_with(".pth") ||
         name.ends_with(".pt")) {
-      fail("{}: {} is a Python pickle, which can run code; convert it to safetensors first "
-           "(transformers: model.save_pretrained(..., safe_serialization=True))",
-           folder.string(), name);
+      fail(
+          "{}: {} is a Python pickle, which can run code; convert it to safetensors first "
+          "(transformers: model.save_pretrained(..., safe_serialization=True))",
+          folder.string(), name);
     }
   }
   fail("{}: neither model.safetensors nor model.safetensors.index.json is here; fetch the weights",

@@ -44,8 +44,8 @@ constexpr std::array<TypeInfo, 16> kTypes = {{
     {SafetensorsType::kF64, "F64", 8},
 }};
 
-// Takes the header's events as they come: the document is at most three levels deep and its keys are
-// known, so no tree is built, and a key that stands twice is seen.
+// Takes the header's events as they come: the document is at most three levels deep and its keys
+// are known, so no tree is built, and a key that stands twice is seen.
 class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
  public:
   explicit HeaderHandler(const std::string& path) : path_(path) {}
@@ -84,9 +84,10 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
     if (state_ != State::kEntry || key_ != "dtype") return unexpected(quote(value));
     const auto* info = std::ranges::find(kTypes, value, &TypeInfo::name);
     if (info == kTypes.end()) {
-      fail("{}: tensor {} has the unknown type {}; known are F64 F32 F16 BF16, I64 to I8, "
-           "U64 to U8, BOOL and the 8-bit floats",
-           path_, quote(entry_.name), quote(value));
+      fail(
+          "{}: tensor {} has the unknown type {}; known are F64 F32 F16 BF16, I64 to I8, "
+          "U64 to U8, BOOL and the 8-bit floats",
+          path_, quote(entry_.name), quote(value));
     }
     entry_.type = info->type;
     return true;
@@ -113,14 +114,15 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool key(std::string& name) override {
-    const bool fresh = state_ == State::kTop ? names_.insert(name).second : keys_.insert(name).second;
+    const bool fresh =
+        state_ == State::kTop ? names_.insert(name).second : keys_.insert(name).second;
     if (!fresh) {
       fail("{}: the header names {} twice{}; write the file again with one of each", path_,
            quote(name), state_ == State::kEntry ? " in tensor " + quote(entry_.name) : "");
     }
     if (state_ == State::kEntry && name != "dtype" && name != "shape" && name != "data_offsets") {
-      fail("{}: tensor {} has the unknown key {}; known are dtype, shape, data_offsets",
-           path_, quote(entry_.name), quote(name));
+      fail("{}: tensor {} has the unknown key {}; known are dtype, shape, data_offsets", path_,
+           quote(entry_.name), quote(name));
     }
     key_ = name;
     return true;
@@ -175,9 +177,10 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
   enum class State { kStart, kTop, kMetadata, kEntry, kShape, kOffsets, kDone };
 
   bool unexpected(const std::string& what) const {
-    fail("{}: the header has {} where it cannot stand (at {}); the file is damaged or no "
-         "safetensors file",
-         path_, what, quote(key_));
+    fail(
+        "{}: the header has {} where it cannot stand (at {}); the file is damaged or no "
+        "safetensors file",
+        path_, what, quote(key_));
   }
 
   const std::string& path_;
@@ -200,8 +203,8 @@ std::uint64_t expected_bytes(const SafetensorsEntry& entry, const std::string& p
   auto bytes = static_cast<std::uint64_t>(safetensors_type_size(entry.type));
   for (const std::int64_t size : entry.shape) {
     if (__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(size), &bytes)) {
-      fail("{}: tensor {} has the absurd shape {}; the file is damaged", path,
-           quote(entry.name), shape_text(entry.shape));
+      fail("{}: tensor {} has the absurd shape {}; the file is damaged", path, quote(entry.name),
+           shape_text(entry.shape));
     }
   }
   return bytes;
@@ -230,9 +233,10 @@ void check_layout(SafetensorsHeader& header, std::uint64_t data_bytes, std::uint
            entry.begin - position, quote(entry.name));
     }
     if (entry.begin % static_cast<std::uint64_t>(safetensors_type_size(entry.type)) != 0) {
-      fail("{}: tensor {} of type {} begins at byte {} of the data, which is not aligned to its "
-           "type; save the file again with the safetensors library",
-           path, quote(entry.name), safetensors_type_name(entry.type), entry.begin);
+      fail(
+          "{}: tensor {} of type {} begins at byte {} of the data, which is not aligned to its "
+          "type; save the file again with the safetensors library",
+          path, quote(entry.name), safetensors_type_name(entry.type), entry.begin);
     }
     if (entry.bytes > data_bytes - position) {
       fail("{}: truncated: tensor {} ends at byte {}, the file at {}; fetch it again", path,
@@ -266,13 +270,14 @@ SafetensorsHeader parse_safetensors_header(std::span<const std::byte> file,
   std::uint64_t length = 0;
   std::memcpy(&length, file.data(), 8);
   if (length > kMaxHeaderBytes) {
-    fail("{}: a header of {} bytes exceeds the format's limit of {}; this is no safetensors file or "
-         "a damaged one",
-         path, length, kMaxHeaderBytes);
+    fail(
+        "{}: a header of {} bytes exceeds the format's limit of {}; this is no safetensors file or "
+        "a damaged one",
+        path, length, kMaxHeaderBytes);
   }
   if (length > file.size() - 8) {
-    fail("{}: truncated: the header has {} bytes and the file only {}; fetch it again", path, length,
-         file.size());
+    fail("{}: truncated: the header has {} bytes and the file only {}; fetch it again", path,
+         length, file.size());
   }
   const std::string_view json(reinterpret_cast<const char*>(file.data()) + 8, length);
   if (json.empty() || json.front() != '{') {

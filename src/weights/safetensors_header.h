@@ -50,12 +50,13 @@ struct SafetensorsHeader {
 
 /// Reads and checks the header of a safetensors file: `file` is the whole file, `path` names it in
 /// errors. Every length, offset, overlap, hole, type, shape and alignment is checked, so that every
-/// entry's bytes lie inside `file` and match its shape. Nothing is allocated on the word of a count.
+/// entry's bytes lie inside `file` and match its shape. Nothing is allocated on the word of a
+/// count.
 SafetensorsHeader parse_safetensors_header(std::span<const std::byte> file,
                                            const std::string& path);
 
-/// The header's bytes (with the length in front and padding behind) for tensors whose data follow in
-/// the order given; `begin` is ignored.
+/// The header's bytes (with the length in front and padding behind) for tensors whose data follow
+/// in the order given; `begin` is ignored.
 std::string format_safetensors_header(const std::vector<SafetensorsEntry>& entries,
                                       const std::map<std::string, std::string>& metadata);
 

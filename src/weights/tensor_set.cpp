@@ -42,8 +42,8 @@ const StoredTensor* TensorSet::find(const std::string& name) const {
   }
   // TensorFlow's names of a LayerNorm, which early BERT checkpoints kept.
   using Names = std::pair<std::string_view, std::string_view>;
-  for (const auto& [now, early] : {Names{"LayerNorm.weight", "LayerNorm.gamma"},
-                                   Names{"LayerNorm.bias", "LayerNorm.beta"}}) {
+  for (const auto& [now, early] :
+       {Names{"LayerNorm.weight", "LayerNorm.gamma"}, Names{"LayerNorm.bias", "LayerNorm.beta"}}) {
     if (name.ends_with(now)) {
       return find(name.substr(0, name.size() - now.size()) + std::string(early));
     }

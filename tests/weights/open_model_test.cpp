@@ -1,10 +1,9 @@
-#include "weights/model_files.h"
-
 #include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "weights/model_files.h"
 
 namespace tigerbot {
 namespace {
@@ -65,9 +64,7 @@ TEST(OpenModel, AliasesTheMapAndOutlivesTheStruct) {
   EXPECT_TRUE(std::isfinite(once.const_data_ptr<float>()[30522 * 384 - 1]));
 }
 
-TEST(OpenModel, SaysWhatIsMissing) {
-  EXPECT_THROW(open_model("/nonexistent/model"), Error);
-}
+TEST(OpenModel, SaysWhatIsMissing) { EXPECT_THROW(open_model("/nonexistent/model"), Error); }
 
 }  // namespace
 }  // namespace tigerbot
