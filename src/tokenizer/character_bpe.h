@@ -11,9 +11,9 @@
 
 namespace tigerbot {
 
-/// Character-level BPE as tokenizer.json stores it for the Llama-2 and Mistral family: symbols begin
-/// as characters (not as mapped bytes), the pair of lowest rank merges first, leftmost first among
-/// equals; a character that is no piece becomes its bytes ("<0xE4>") or the unknown piece.
+/// Character-level BPE as tokenizer.json stores it for the Llama-2 and Mistral family: symbols
+/// begin as characters (not as mapped bytes), the pair of lowest rank merges first, leftmost first
+/// among equals; a character that is no piece becomes its bytes ("<0xE4>") or the unknown piece.
 class CharacterBpe {
  public:
   struct Options {

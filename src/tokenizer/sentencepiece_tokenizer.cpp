@@ -12,14 +12,17 @@ using PieceType = SentencePieceModel::PieceType;
 
 constexpr std::string_view kSpaceSymbol = "\xE2\x96\x81";
 
-// The bytes that byte pieces gave, as text: an ill-formed byte becomes U+FFFD.
-void append_bytes(std::string& bytes, std::string& text) {
-  for (std::size_t at = 0; at < bytes.size();) {
-    const DecodedChar c = decode_utf8(bytes, at);
-    append_utf8(text, c.code_point);
-    at += c.length;
+// True if `bytes`, ill-formed as they stand, may begin a well-formed character.
+bool may_go_on(std::string_view bytes) {
+  const auto lead = static_cast<unsigned char>(bytes[0]);
+  if (lead < 0xC2 || lead > 0xF4 || bytes.size() >= utf8_length(lead)) return false;
+  for (const char byte : bytes.substr(1)) {
+    if ((static_cast<unsigned char>(byte) & 0xC0) != 0x80) return false;
   }
-  bytes.clear();
+  if (bytes.size() < 2) return true;
+  const auto second = static_cast<unsigned char>(bytes[1]);
+  return (lead != 0xE0 || second >= 0xA0) && (lead != 0xED || second < 0xA0) &&
+         (lead != 0xF0 || second >= 0x90) && (lead != 0xF4 || second < 0x90);
 }
 
 void append_piece(std::string_view piece, std::string& text) {
@@ -123,43 +126,97 @@ void SentencePieceTokenizer::encode_plain(std::string_view text, std::vector<Tok
   if (!normalized.empty()) encoder_->encode(normalized, ids);
 }
 
-std::string SentencePieceTokenizer::decode(std::span<const TokenId> ids,
-                                           bool skip_special_tokens) const {
-  std::string text;
-  std::string bytes;
-  bool at_start = true;  // a space symbol here is the dummy space, or white space to be trimmed
-  bool took_space = false;
-  for (const TokenId id : ids) {
-    if (id < 0 || id >= size()) {
-      fail("token id {} is out of range; the vocabulary has {} pieces", id, size());
+// Pieces back to text, one at a time, by libsentencepiece's rules: the space symbol that stands for
+// the dummy space (or for trimmed white space) goes, and an ill-formed byte becomes U+FFFD.
+class SentencePieceTokenizer::Decoder final : public IncrementalDecoder {
+ public:
+  Decoder(const SentencePieceTokenizer& tokenizer, bool skip_special_tokens)
+      : tokenizer_(tokenizer), skip_special_tokens_(skip_special_tokens) {}
+
+  std::string push(TokenId id) override {
+    std::string text;
+    append(id, text);
+    return text;
+  }
+  std::string finish() override {
+    std::string text;
+    append_bytes(true, text);
+    return text;
+  }
+
+  void append(TokenId id, std::string& text) {
+    if (id < 0 || id >= tokenizer_.size()) {
+      fail("token id {} is out of range; the vocabulary has {} pieces", id, tokenizer_.size());
     }
-    const auto& piece = model_.pieces[id];
+    const auto& piece = tokenizer_.model_.pieces[id];
+    const std::size_t before = text.size();
     if (piece.type == PieceType::kByte) {
-      bytes += static_cast<char>(byte_of_piece(piece.text));
-      continue;
+      bytes_ += static_cast<char>(byte_of_piece(piece.text));
+      append_bytes(false, text);
+    } else {
+      append_bytes(true, text);
+      if (took_space_ || has_text_ || text.size() > before) at_start_ = false;
+      took_space_ = false;
+      append_surface(id, text);
     }
-    append_bytes(bytes, text);
-    if (took_space || !text.empty()) at_start = false;
-    took_space = false;
-    if (is_added_[id]) {
+    has_text_ |= text.size() > before;
+  }
+
+  // What the bytes so far say; all of them if no more can join the last character.
+  void append_bytes(bool all, std::string& text) {
+    std::size_t at = 0;
+    while (at < bytes_.size()) {
+      const DecodedChar c = decode_utf8(bytes_, at);
+      if (!c.valid && !all && may_go_on(std::string_view(bytes_).substr(at))) break;
+      append_utf8(text, c.code_point);
+      at += c.length;
+    }
+    bytes_.erase(0, at);
+  }
+
+ private:
+  void append_surface(TokenId id, std::string& text) {
+    const SentencePieceModel& model = tokenizer_.model_;
+    const auto& piece = model.pieces[id];
+    if (tokenizer_.is_added_[id]) {
       text += piece.text;
     } else if (piece.type == PieceType::kControl) {
-      if (!skip_special_tokens) text += piece.text;
+      if (!skip_special_tokens_) text += piece.text;
     } else if (piece.type == PieceType::kUnknown) {
-      text += skip_special_tokens ? model_.unk_surface : piece.text;
+      text += skip_special_tokens_ ? model.unk_surface : piece.text;
     } else {
       std::string_view surface = piece.text;
-      const bool trims = model_.normalizer.remove_extra_whitespaces;
-      if (at_start && (model_.normalizer.add_dummy_prefix || trims) &&
+      const bool trims = model.normalizer.remove_extra_whitespaces;
+      if (at_start_ && (model.normalizer.add_dummy_prefix || trims) &&
           surface.starts_with(kSpaceSymbol)) {
         surface.remove_prefix(kSpaceSymbol.size());
-        took_space = !trims;
+        took_space_ = !trims;
       }
       append_piece(surface, text);
     }
   }
-  append_bytes(bytes, text);
+
+  const SentencePieceTokenizer& tokenizer_;
+  bool skip_special_tokens_;
+  std::string bytes_;        // of byte pieces, not yet a character
+  bool at_start_ = true;     // a space symbol here is the dummy space, or white space to be trimmed
+  bool took_space_ = false;  // the piece before was robbed of its space symbol
+  bool has_text_ = false;
+};
+
+std::string SentencePieceTokenizer::decode(std::span<const TokenId> ids,
+                                           bool skip_special_tokens) const {
+  Decoder decoder(*this, skip_special_tokens);
+  std::string text;
+  for (const TokenId id : ids) decoder.append(id, text);
+  decoder.append_bytes(true, text);
   return denormalizer_ ? denormalizer_->normalize(text) : text;
+}
+
+std::unique_ptr<IncrementalDecoder> SentencePieceTokenizer::start_decoding(
+    bool skip_special_tokens) const {
+  if (denormalizer_) return Tokenizer::start_decoding(skip_special_tokens);
+  return std::make_unique<Decoder>(*this, skip_special_tokens);
 }
 
 std::string SentencePieceTokenizer::piece(TokenId id) const {

@@ -35,12 +35,14 @@ class SentencePieceTokenizer final : public Tokenizer {
   void encode(std::string_view text, const EncodeOptions& options,
               std::vector<TokenId>& ids) const override;
   std::string decode(std::span<const TokenId> ids, bool skip_special_tokens) const override;
+  std::unique_ptr<IncrementalDecoder> start_decoding(bool skip_special_tokens) const override;
   std::int64_t size() const override { return static_cast<std::int64_t>(model_.pieces.size()); }
   std::string piece(TokenId id) const override;
   std::optional<TokenId> id(std::string_view piece) const override;
   bool is_special(TokenId id) const override;
 
  private:
+  class Decoder;
   void encode_plain(std::string_view text, std::vector<TokenId>& ids) const;
   std::optional<TokenId> control_id(const std::string& piece) const;
 

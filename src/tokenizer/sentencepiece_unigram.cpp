@@ -135,12 +135,9 @@ class UnigramEncoder final : public SentencePieceEncoder {
       const float before = best[begin].score;
       begin += visit_pieces(text, begin, [&](std::size_t end, double score, TokenId id) {
         Best& target = best[end];
-        // The unknown piece's sum is rounded before it is compared, the others' after.
-        const double candidate = id == unknown_.unk_id()
-                                     ? double(static_cast<float>(score) + before)
-                                     : score + double(before);
-        if (target.begin < 0 || candidate > double(target.score)) {
-          target = {static_cast<float>(candidate), static_cast<std::int32_t>(begin), id};
+        const float candidate = static_cast<float>(score + double(before));
+        if (target.begin < 0 || candidate > target.score) {
+          target = {candidate, static_cast<std::int32_t>(begin), id};
         }
       });
     }

@@ -17,7 +17,8 @@ namespace tigerbot {
 class Unigram {
  public:
   struct Options {
-    std::vector<std::pair<std::string, double>> vocabulary;  ///< pieces with scores; index is the id
+    std::vector<std::pair<std::string, double>>
+        vocabulary;  ///< pieces with scores; index is the id
     std::optional<TokenId> unk_id;
     bool byte_fallback = false;
   };

@@ -27,8 +27,8 @@ inline DecodedChar decode_utf8(std::string_view text, std::size_t position) {
     }
   } else if (lead >= 0xE0 && lead < 0xF0) {
     if (left >= 3 && continues(1) && continues(2)) {
-      const char32_t code_point = char32_t(lead & 0x0F) << 12 | char32_t(bytes[1] & 0x3F) << 6 |
-                                  char32_t(bytes[2] & 0x3F);
+      const char32_t code_point =
+          char32_t(lead & 0x0F) << 12 | char32_t(bytes[1] & 0x3F) << 6 | char32_t(bytes[2] & 0x3F);
       if (code_point >= 0x800 && (code_point < 0xD800 || code_point > 0xDFFF)) {
         return {code_point, 3, true};
       }

@@ -42,8 +42,8 @@ class WordPiece {
   std::unique_ptr<const Tables> tables_;
 };
 
-/// A BERT tokenizer from a vocab.txt (one piece a line): BertNormalizer, BertPreTokenizer, WordPiece,
-/// [CLS] and [SEP] around the text. `path` names the file in errors.
+/// A BERT tokenizer from a vocab.txt (one piece a line): BertNormalizer, BertPreTokenizer,
+/// WordPiece, [CLS] and [SEP] around the text. `path` names the file in errors.
 std::unique_ptr<Tokenizer> parse_wordpiece_vocab(std::string_view text, bool lowercase,
                                                  const std::string& path);
 
