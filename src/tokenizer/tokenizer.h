@@ -12,6 +12,22 @@ namespace tigerbot {
 
 using TokenId = std::int32_t;
 
+/// The ids of many texts: those of text i are ids[offsets[i]] to ids[offsets[i + 1]].
+struct EncodedBatch {
+  std::vector<TokenId> ids;
+  std::vector<std::size_t> offsets;  ///< one more than there are texts
+};
+
+/// One text that is decoded an id at a time; see StreamDecoder.
+class IncrementalDecoder {
+ public:
+  virtual ~IncrementalDecoder() = default;
+  /// The text that this id makes sure.
+  virtual std::string push(TokenId id) = 0;
+  /// The rest.
+  virtual std::string finish() = 0;
+};
+
 /// Text to ids and back, exactly as the model's authors' own tokenizer does it. Immutable after
 /// construction and safe to use from many threads.
 class Tokenizer {
@@ -36,8 +52,15 @@ class Tokenizer {
   }
   std::vector<TokenId> encode(std::string_view text) const { return encode(text, {}); }
 
+  /// The same for many texts, on `threads` threads (0: as many as the machine has).
+  virtual EncodedBatch encode_batch(std::span<const std::string_view> texts,
+                                    const EncodeOptions& options, int threads) const;
+
   /// The text of `ids`; special tokens are left out if `skip_special_tokens`.
   virtual std::string decode(std::span<const TokenId> ids, bool skip_special_tokens) const = 0;
+
+  /// Decodes an id at a time; must not outlive the tokenizer.
+  virtual std::unique_ptr<IncrementalDecoder> start_decoding(bool skip_special_tokens) const;
 
   /// Number of pieces, added tokens included: every id is below it.
   virtual std::int64_t size() const = 0;
@@ -57,23 +80,19 @@ class Tokenizer {
 };
 
 /// Decodes one id at a time and gives text only when its last character is whole, so that the
-/// parts, concatenated, equal the decoding of all ids at once.
+/// parts, concatenated, equal the decoding of all ids at once. Must not outlive the tokenizer.
 class StreamDecoder {
  public:
   StreamDecoder(const Tokenizer& tokenizer, bool skip_special_tokens)
-      : tokenizer_(tokenizer), skip_special_tokens_(skip_special_tokens) {}
+      : decoder_(tokenizer.start_decoding(skip_special_tokens)) {}
 
   /// The text that this id completes; empty while a character is still in parts.
-  std::string push(TokenId id);
+  std::string push(TokenId id) { return decoder_->push(id); }
   /// What is left at the end (an unfinished character becomes U+FFFD).
-  std::string finish();
+  std::string finish() { return decoder_->finish(); }
 
  private:
-  const Tokenizer& tokenizer_;
-  bool skip_special_tokens_;
-  std::vector<TokenId> ids_;
-  std::size_t prefix_ = 0;  // ids before this one are only context for decoding
-  std::size_t read_ = 0;    // ids before this one have been given out as text
+  std::unique_ptr<IncrementalDecoder> decoder_;
 };
 
 /// Reads `tokenizer.json` (Hugging Face tokenizers): byte-level BPE, SentencePiece-style BPE,
@@ -87,8 +106,8 @@ std::unique_ptr<Tokenizer> parse_sentencepiece_model(std::string_view bytes,
 
 /// A tokenizer as GGUF's metadata describes it.
 struct GgufTokenizer {
-  std::string model;          ///< tokenizer.ggml.model: "gpt2", "llama", "t5", "bert"
-  std::string pre;            ///< tokenizer.ggml.pre: "smollm", "llama-bpe", "qwen2", ...
+  std::string model;  ///< tokenizer.ggml.model: "gpt2", "llama", "t5", "bert"
+  std::string pre;    ///< tokenizer.ggml.pre: "smollm", "llama-bpe", "qwen2", ...
   std::vector<std::string> tokens;
   std::vector<float> scores;
   std::vector<std::int32_t> token_types;

@@ -1,0 +1,345 @@
+#include "tokenizer/bpe_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <queue>
+#include <unordered_map>
+#ifdef __SSE4_1__
+#include <smmintrin.h>
+#endif
+
+#include "base/error.h"
+#include "tokenizer/byte_level_alphabet.h"
+
+namespace tigerbot {
+namespace {
+
+constexpr std::size_t kMaximumPieces = (std::size_t{1} << 21) - 1;
+constexpr std::size_t kMaximumMerges = (std::size_t{1} << 22) - 1;
+
+std::uint64_t hash_bytes(std::string_view bytes) {
+  std::uint64_t hash = bytes.size() * 0x9E3779B97F4A7C15u;
+  while (bytes.size() >= 8) {
+    std::uint64_t part;
+    std::memcpy(&part, bytes.data(), 8);
+    hash = (hash ^ part) * 0xFF51AFD7ED558CCDu;
+    hash ^= hash >> 32;
+    bytes.remove_prefix(8);
+  }
+  std::uint64_t part = 0;
+  std::memcpy(&part, bytes.data(), bytes.size());
+  hash = (hash ^ part) * 0xC4CEB9FE1A85EC53u;
+  return hash ^ hash >> 29;
+}
+
+// The index of the smallest of `count` keys is in its low bits; `keys` is padded to a multiple of 4
+// with ~0.
+std::uint32_t smallest(const std::uint32_t* keys, std::size_t count) {
+#ifdef __SSE4_1__
+  __m128i best = _mm_load_si128(reinterpret_cast<const __m128i*>(keys));
+  for (std::size_t i = 4; i < count; i += 4) {
+    best = _mm_min_epu32(best, _mm_load_si128(reinterpret_cast<const __m128i*>(keys + i)));
+  }
+  best = _mm_min_epu32(best, _mm_shuffle_epi32(best, 0x4E));
+  best = _mm_min_epu32(best, _mm_shuffle_epi32(best, 0xB1));
+  return static_cast<std::uint32_t>(_mm_cvtsi128_si32(best));
+#else
+  return *std::min_element(keys, keys + count);
+#endif
+}
+
+// Around a cut: up to `left` bytes before and `right` bytes after, with their numbers.
+std::uint64_t cut_hash(const char* cut, std::size_t left, std::size_t right) {
+  std::uint64_t key = left << 2 | right;
+  for (std::size_t i = 1; i <= left; ++i)
+    key = key << 8 | static_cast<unsigned char>(cut[-static_cast<std::ptrdiff_t>(i)]);
+  for (std::size_t i = 0; i < right; ++i) key = key << 8 | static_cast<unsigned char>(cut[i]);
+  key *= 0x9E3779B97F4A7C15u;
+  return key ^ key >> 31;
+}
+constexpr std::size_t kCutContext = 3;
+std::size_t cut_bit(std::size_t left, std::size_t right) {
+  return (left - 1) * kCutContext + right - 1;
+}
+bool starts_wide_character(char byte) { return static_cast<unsigned char>(byte) >= 0xC0; }
+std::size_t cut_index(char before, char first) {
+  return static_cast<std::size_t>(static_cast<unsigned char>(before)) << 6 |
+         (static_cast<unsigned char>(first) & 63);
+}
+
+}  // namespace
+
+BpeModel::BpeModel(const std::vector<std::string>& pieces, const std::vector<std::string>& merges,
+                   bool ignore_merges, const std::string& where)
+    : ignore_merges_(ignore_merges) {
+  if (pieces.size() > kMaximumPieces) {
+    fail("{}: {} pieces; at most {} are supported", where, pieces.size(), kMaximumPieces);
+  }
+  if (merges.size() > kMaximumMerges) {
+    fail("{}: {} merges; at most {} are supported", where, merges.size(), kMaximumMerges);
+  }
+  byte_ids_.fill(-1);
+  piece_offsets_.reserve(pieces.size() + 1);
+  piece_offsets_.push_back(0);
+  piece_table_.assign(std::bit_ceil(pieces.size() * 2 + 2), -1);
+  is_whole_ = std::make_unique<std::atomic<std::uint8_t>[]>(pieces.size());
+  for (std::size_t id = 0; id < pieces.size(); ++id) {
+    if (const auto bytes = from_byte_level(pieces[id])) piece_bytes_ += *bytes;
+    if (piece_bytes_.size() > 0xFFFFFFFFu) fail("{}: the pieces take more than 4 GB", where);
+    piece_offsets_.push_back(static_cast<std::uint32_t>(piece_bytes_.size()));
+  }
+  for (std::size_t id = 0; id < pieces.size(); ++id) {
+    const std::string_view piece = bytes(static_cast<TokenId>(id));
+    if (piece.empty()) continue;
+    if (piece.size() == 1)
+      byte_ids_[static_cast<unsigned char>(piece[0])] = static_cast<TokenId>(id);
+    std::size_t slot = hash_bytes(piece) & (piece_table_.size() - 1);
+    while (piece_table_[slot] >= 0) slot = (slot + 1) & (piece_table_.size() - 1);
+    piece_table_[slot] = static_cast<TokenId>(id);
+  }
+  has_every_byte_ = std::find(byte_ids_.begin(), byte_ids_.end(), -1) == byte_ids_.end();
+  add_merges(merges, where);
+  add_cuts();
+}
+
+void BpeModel::add_merges(const std::vector<std::string>& merges, const std::string& where) {
+  pair_shift_ = 64 - std::countr_zero(std::bit_ceil(merges.size() * 2 + 2));
+  pairs_.assign(std::size_t{1} << (64 - pair_shift_), kEmpty);
+  pair_mask_ = pairs_.size() - 1;
+  merged_ids_.reserve(merges.size());
+  byte_pair_ranks_.assign(65536, kNoRank);
+  for (std::size_t rank = 0; rank < merges.size(); ++rank) {
+    const std::string& merge = merges[rank];
+    const std::size_t space = merge.find(' ');
+    if (space == std::string::npos || merge.find(' ', space + 1) != std::string::npos) {
+      fail("{}: merge {} is \"{}\"; a merge is two pieces with one space between", where, rank,
+           merge);
+    }
+    const auto left = from_byte_level(std::string_view(merge).substr(0, space));
+    const auto right = from_byte_level(std::string_view(merge).substr(space + 1));
+    if (!left || !right) {
+      fail("{}: merge {} (\"{}\") is not spelled in the byte-level alphabet", where, rank, merge);
+    }
+    const std::int64_t left_id = find_piece(*left), right_id = find_piece(*right);
+    const std::int64_t merged_id = find_piece(*left + *right);
+    if (left_id < 0 || right_id < 0 || merged_id < 0) {
+      fail("{}: merge {} (\"{}\") names or makes a piece that the vocabulary lacks", where, rank,
+           merge);
+    }
+    const std::uint64_t key =
+        static_cast<std::uint64_t>(left_id) << 21 | static_cast<std::uint64_t>(right_id);
+    std::uint64_t slot = key * 0x9E3779B97F4A7C15u >> pair_shift_;
+    while (pairs_[slot] != kEmpty && pairs_[slot] >> 22 != key) slot = (slot + 1) & pair_mask_;
+    pairs_[slot] =
+        key << 22 | rank;  // of two equal merges the later one counts, as in the reference
+    merged_ids_.push_back(static_cast<TokenId>(merged_id));
+    if (left->size() == 1 && right->size() == 1) {
+      byte_pair_ranks_[static_cast<std::size_t>(static_cast<unsigned char>((*left)[0])) << 8 |
+                       static_cast<unsigned char>((*right)[0])] = static_cast<std::uint32_t>(rank);
+    }
+  }
+}
+
+void BpeModel::add_cuts() {
+  cut_contexts_.assign(256 * 64, 0);
+  std::vector<std::uint64_t> hashes;
+  for (const TokenId id : merged_ids_) {
+    const std::string_view piece = bytes(id);
+    for (std::size_t cut = 1; cut < piece.size(); ++cut) {
+      if (!starts_wide_character(piece[cut])) continue;
+      const std::size_t left = std::min(cut, kCutContext),
+                        right = std::min(piece.size() - cut, kCutContext);
+      cut_contexts_[cut_index(piece[cut - 1], piece[cut])] |=
+          static_cast<std::uint16_t>(1u << cut_bit(left, right));
+      hashes.push_back(cut_hash(piece.data() + cut, left, right));
+    }
+  }
+  std::sort(hashes.begin(), hashes.end());
+  hashes.erase(std::unique(hashes.begin(), hashes.end()), hashes.end());
+  cut_filter_.assign(std::bit_ceil(hashes.size() * 16 / 64 + 1), 0);
+  for (const std::uint64_t hash : hashes) {
+    cut_filter_[(hash >> 6) & (cut_filter_.size() - 1)] |= std::uint64_t{1} << (hash & 63);
+  }
+}
+
+std::size_t BpeModel::next_cut(std::string_view word, std::size_t begin) const {
+  if (!has_every_byte_) return word.size();
+  for (std::size_t cut = begin + 1; cut < word.size(); ++cut) {
+    if (!starts_wide_character(word[cut])) continue;
+    std::uint32_t contexts = cut_contexts_[cut_index(word[cut - 1], word[cut])];
+    bool joined = false;
+    while (contexts != 0 && !joined) {
+      const std::size_t bit = static_cast<std::size_t>(std::countr_zero(contexts));
+      contexts &= contexts - 1;
+      const std::size_t left = bit / kCutContext + 1, right = bit % kCutContext + 1;
+      if (left > cut - begin || right > word.size() - cut) continue;
+      const std::uint64_t hash = cut_hash(word.data() + cut, left, right);
+      joined = cut_filter_[(hash >> 6) & (cut_filter_.size() - 1)] >> (hash & 63) & 1;
+    }
+    if (!joined) return cut;
+  }
+  return word.size();
+}
+
+std::string_view BpeModel::bytes(TokenId id) const {
+  const auto index = static_cast<std::size_t>(id);
+  if (id < 0 || index + 1 >= piece_offsets_.size()) return {};
+  return std::string_view(piece_bytes_)
+      .substr(piece_offsets_[index], piece_offsets_[index + 1] - piece_offsets_[index]);
+}
+
+std::int64_t BpeModel::find_piece(std::string_view bytes_of_piece) const {
+  std::size_t slot = hash_bytes(bytes_of_piece) & (piece_table_.size() - 1);
+  for (; piece_table_[slot] >= 0; slot = (slot + 1) & (piece_table_.size() - 1)) {
+    if (bytes(piece_table_[slot]) == bytes_of_piece) return piece_table_[slot];
+  }
+  return -1;
+}
+
+std::optional<TokenId> BpeModel::merged_whole(std::string_view word) const {
+  const std::int64_t id = find_piece(word);
+  if (id < 0) return std::nullopt;
+  std::atomic<std::uint8_t>& state = is_whole_[static_cast<std::size_t>(id)];
+  std::uint8_t known = state.load(std::memory_order_relaxed);
+  if (known == 0) {
+    std::vector<TokenId> ids(word.size());
+    known = merge(word, ids.data()) == 1 && ids[0] == id ? 1 : 2;
+    state.store(known, std::memory_order_relaxed);
+  }
+  if (known == 1) return static_cast<TokenId>(id);
+  return std::nullopt;
+}
+
+std::optional<TokenId> BpeModel::whole_word(std::string_view word) const {
+  if (!ignore_merges_) return merged_whole(word);
+  const std::int64_t id = find_piece(word);
+  if (id < 0) return std::nullopt;
+  return static_cast<TokenId>(id);
+}
+
+std::size_t BpeModel::encode(std::string_view word, TokenId* ids) const {
+  if (const auto id = whole_word(word)) {
+    ids[0] = *id;
+    return 1;
+  }
+  return merge(word, ids);
+}
+
+std::size_t BpeModel::encode_part(std::string_view part, TokenId* ids) const {
+  if (const auto id = merged_whole(part)) {
+    ids[0] = *id;
+    return 1;
+  }
+  return merge(part, ids);
+}
+
+std::size_t BpeModel::merge(std::string_view word, TokenId* ids) const {
+  return word.size() <= kShortWord && has_every_byte_ ? merge_short(word, ids)
+                                                      : merge_long(word, ids);
+}
+
+// Every pair's key is rank << 6 | position, so the smallest key is the merge of lowest rank,
+// leftmost among equals. A symbol stays where its first byte is; `alive` marks these places.
+std::size_t BpeModel::merge_short(std::string_view word, TokenId* ids) const {
+  alignas(16) std::uint32_t keys[kShortWord];
+  TokenId symbols[kShortWord];
+  const std::size_t size = word.size();
+  if (size == 0) return 0;
+  std::size_t last = static_cast<unsigned char>(word[0]);
+  symbols[0] = byte_ids_[last];
+  for (std::size_t i = 1; i < size; ++i) {
+    const std::size_t byte = static_cast<unsigned char>(word[i]);
+    symbols[i] = byte_ids_[byte];
+    const std::uint32_t rank = byte_pair_ranks_[last << 8 | byte];
+    keys[i - 1] = rank == kNoRank ? kNoRank : rank << 6 | static_cast<std::uint32_t>(i - 1);
+    last = byte;
+  }
+  for (std::size_t i = size - 1; i < ((size + 3) & ~std::size_t{3}); ++i) keys[i] = kNoRank;
+
+  std::uint64_t alive = size == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << size) - 1;
+  while (true) {
+    const std::uint32_t best = smallest(keys, size);
+    if (best == kNoRank) break;
+    const std::uint32_t at = best & 63;
+    const std::uint64_t after = alive & (~std::uint64_t{0} << at << 1);
+    const auto right = static_cast<std::uint32_t>(std::countr_zero(after));
+    const std::uint64_t after_right = after & (after - 1);
+    alive &= ~(std::uint64_t{1} << right);
+    keys[right] = kNoRank;
+    const TokenId merged = merged_ids_[best >> 6];
+    symbols[at] = merged;
+    keys[at] = kNoRank;
+    if (after_right != 0) {
+      const auto next = static_cast<std::uint32_t>(std::countr_zero(after_right));
+      const std::uint32_t found = rank(merged, symbols[next]);
+      if (found != kNoRank) keys[at] = found << 6 | at;
+    }
+    const std::uint64_t before = alive & ((std::uint64_t{1} << at) - 1);
+    if (before != 0) {
+      const auto previous = static_cast<std::uint32_t>(63 - std::countl_zero(before));
+      const std::uint32_t found = rank(symbols[previous], merged);
+      keys[previous] = found == kNoRank ? kNoRank : found << 6 | previous;
+    }
+  }
+  std::size_t count = 0;
+  for (; alive != 0; alive &= alive - 1) ids[count++] = symbols[std::countr_zero(alive)];
+  return count;
+}
+
+// The same with a heap. An entry whose pair has changed since is skipped.
+std::size_t BpeModel::merge_long(std::string_view word, TokenId* ids) const {
+  struct Symbol {
+    TokenId id;
+    std::int32_t previous, next;
+  };
+  std::vector<Symbol> symbols;
+  symbols.reserve(word.size());
+  for (const char byte : word) {
+    const TokenId id = byte_ids_[static_cast<unsigned char>(byte)];
+    if (id < 0) continue;  // the reference drops a byte that the vocabulary lacks
+    const auto at = static_cast<std::int32_t>(symbols.size());
+    symbols.push_back({id, at - 1, at + 1});
+  }
+  if (symbols.empty()) return 0;
+  symbols.back().next = -1;
+  std::vector<std::uint64_t> entries;  // rank << 32 | position
+  const auto add = [&](std::int32_t at) {
+    const std::int32_t next = symbols[static_cast<std::size_t>(at)].next;
+    if (next < 0) return false;
+    const std::uint32_t found =
+        rank(symbols[static_cast<std::size_t>(at)].id, symbols[static_cast<std::size_t>(next)].id);
+    if (found == kNoRank) return false;
+    entries.push_back(static_cast<std::uint64_t>(found) << 32 | static_cast<std::uint32_t>(at));
+    return true;
+  };
+  for (std::size_t i = 0; i < symbols.size(); ++i) add(static_cast<std::int32_t>(i));
+  std::make_heap(entries.begin(), entries.end(), std::greater<>());
+  while (!entries.empty()) {
+    std::pop_heap(entries.begin(), entries.end(), std::greater<>());
+    const std::uint64_t entry = entries.back();
+    entries.pop_back();
+    const auto at = static_cast<std::int32_t>(entry & 0xFFFFFFFFu);
+    Symbol& left = symbols[static_cast<std::size_t>(at)];
+    if (left.id < 0 || left.next < 0) continue;
+    Symbol& right = symbols[static_cast<std::size_t>(left.next)];
+    if (rank(left.id, right.id) != entry >> 32) continue;
+    left.id = merged_ids_[entry >> 32];
+    right.id = -1;
+    left.next = right.next;
+    if (left.next >= 0) symbols[static_cast<std::size_t>(left.next)].previous = at;
+    if (add(at)) std::push_heap(entries.begin(), entries.end(), std::greater<>());
+    if (left.previous >= 0 && add(left.previous)) {
+      std::push_heap(entries.begin(), entries.end(), std::greater<>());
+    }
+  }
+  std::size_t count = 0;
+  for (std::int32_t at = 0; at >= 0; at = symbols[static_cast<std::size_t>(at)].next) {
+    ids[count++] = symbols[static_cast<std::size_t>(at)].id;
+  }
+  return count;
+}
+
+}  // namespace tigerbot

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer/tokenizer.h"
+
+namespace tigerbot {
+
+/// The merges of byte-level BPE (Sennrich et al. 2016, arXiv:1508.07909; on bytes as GPT-2): turns
+/// one pre-token into ids. Immutable but for a memo; safe to use from many threads.
+class BpeModel {
+ public:
+  /// `pieces` by id and `merges` ("left right") in rank order, spelled in the byte-level alphabet.
+  /// `where` names the file and the node in errors.
+  BpeModel(const std::vector<std::string>& pieces, const std::vector<std::string>& merges,
+           bool ignore_merges, const std::string& where);
+
+  /// Writes the ids of `word` (any bytes) and returns how many; `ids` has room for word.size().
+  /// Takes time n log n at worst.
+  std::size_t encode(std::string_view word, TokenId* ids) const;
+
+  /// The same for a part of a word between cuts (see next_cut()).
+  std::size_t encode_part(std::string_view part, TokenId* ids) const;
+
+  /// The id of a word that encode() gives one id; nothing in doubt.
+  std::optional<TokenId> whole_word(std::string_view word) const;
+
+  /// The bytes that a piece stands for; empty for an id with no piece or outside the alphabet.
+  std::string_view bytes(TokenId id) const;
+
+  /// The end of the first part of `word` (from `begin`) that no merge joins with what follows.
+  std::size_t next_cut(std::string_view word, std::size_t begin) const;
+
+  /// True if a word that is a piece is that piece, whatever its merges say.
+  bool ignore_merges() const { return ignore_merges_; }
+
+ private:
+  static constexpr std::uint32_t kNoRank = ~0u;
+  static constexpr std::size_t kShortWord = 64;
+
+  std::uint32_t rank(TokenId left, TokenId right) const {
+    const std::uint64_t key =
+        static_cast<std::uint64_t>(left) << 21 | static_cast<std::uint64_t>(right);
+    for (std::uint64_t slot = key * 0x9E3779B97F4A7C15u >> pair_shift_;;
+         slot = (slot + 1) & pair_mask_) {
+      const std::uint64_t entry = pairs_[slot];
+      if (entry >> 22 == key) return static_cast<std::uint32_t>(entry & 0x3FFFFF);
+      if (entry == kEmpty) return kNoRank;
+    }
+  }
+  static constexpr std::uint64_t kEmpty = ~std::uint64_t{0};
+
+  void add_merges(const std::vector<std::string>& merges, const std::string& where);
+  void add_cuts();
+  std::size_t merge(std::string_view word, TokenId* ids) const;
+  std::size_t merge_short(std::string_view word, TokenId* ids) const;
+  std::size_t merge_long(std::string_view word, TokenId* ids) const;
+  std::int64_t find_piece(std::string_view bytes) const;
+  std::optional<TokenId> merged_whole(std::string_view word) const;
+
+  bool ignore_merges_ = false;
+  bool has_every_byte_ = true;
+  std::array<TokenId, 256> byte_ids_{};
+  // Rank of the merge of two bytes, by first << 8 | second.
+  std::vector<std::uint32_t> byte_pair_ranks_;
+  // Open addressing: left id (21 bits), right id (21 bits), rank (22 bits).
+  std::vector<std::uint64_t> pairs_;
+  int pair_shift_ = 63;
+  std::uint64_t pair_mask_ = 1;
+  std::vector<TokenId> merged_ids_;  // by rank
+
+  std::string piece_bytes_;                   // all pieces, one after the other
+  std::vector<std::uint32_t> piece_offsets_;  // size() + 1
+  std::vector<TokenId> piece_table_;          // open addressing on the bytes; -1 is empty
+  // Whether encode() gives a piece's bytes that one piece: 0 not known yet, 1 yes, 2 no.
+  mutable std::unique_ptr<std::atomic<std::uint8_t>[]> is_whole_;
+
+  // For next_cut(): which contexts some merged piece has around the start of a non-ASCII
+  // character; the first by (byte before, first byte), the second by a hash of up to three bytes
+  // on both sides.
+  std::vector<std::uint16_t> cut_contexts_;
+  std::vector<std::uint64_t> cut_filter_;
+};
+
+}  // namespace tigerbot

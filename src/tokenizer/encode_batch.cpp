@@ -1,0 +1,49 @@
+#include "tokenizer/encode_batch.h"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+namespace tigerbot {
+
+void run_parallel(std::size_t count, int threads, const std::function<void(std::size_t)>& work) {
+  const std::size_t wanted = threads > 0
+                                 ? static_cast<std::size_t>(threads)
+                                 : std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
+  std::atomic<std::size_t> next{0};
+  std::exception_ptr error;
+  std::mutex error_mutex;
+  const auto run = [&] {
+    try {
+      for (std::size_t i = next++; i < count; i = next++) work(i);
+    } catch (...) {
+      const std::lock_guard lock(error_mutex);
+      if (!error) error = std::current_exception();
+      next = count;
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    for (std::size_t i = 1; i < std::min(wanted, count); ++i) others.emplace_back(run);
+    run();
+  }
+  if (error) std::rethrow_exception(error);
+}
+
+EncodedBatch Tokenizer::encode_batch(std::span<const std::string_view> texts,
+                                     const EncodeOptions& options, int threads) const {
+  std::vector<std::vector<TokenId>> ids(texts.size());
+  run_parallel(texts.size(), threads, [&](std::size_t i) { ids[i] = encode(texts[i], options); });
+  EncodedBatch batch;
+  batch.offsets.reserve(texts.size() + 1);
+  batch.offsets.push_back(0);
+  for (const std::vector<TokenId>& text_ids : ids) {
+    batch.ids.insert(batch.ids.end(), text_ids.begin(), text_ids.end());
+    batch.offsets.push_back(batch.ids.size());
+  }
+  return batch;
+}
+
+}  // namespace tigerbot
