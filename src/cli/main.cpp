@@ -1,8 +1,110 @@
+#include <ATen/Context.h>
+#include <ATen/Version.h>
+#include <torch/headeronly/version.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
 #include <cstdio>
+#include <exception>
+#include <new>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
+#include "base/text.h"
+#include "base/version.h"
+#include "cli/commands.h"
+#include "ops/cpu/isa.h"
 
-int main() {
-  std::puts("tigerbot");
+namespace {
+
+std::string version_text() {
+  return fmt::format("tigerbot {} ({})\nLibTorch {}\nprocessor: {}, LibTorch uses {}",
+                     tigerbot::version(), tigerbot::git_commit(), TORCH_VERSION,
+                     tigerbot::cpu::isa_name(tigerbot::cpu::best_isa()), at::get_cpu_capability());
+}
+
+/// The subcommand that the command line chose, as deep as it goes.
+const CLI::App* chosen(const CLI::App& app) {
+  const CLI::App* command = &app;
+  while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
+  return command;
+}
+
+/// What was wrong with the command line, in one line, with the nearest right word.
+std::string explain(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  const CLI::App* command = chosen(app);
+  std::string message = error.what();
+  if (const std::size_t end = message.find('\n'); end != std::string::npos) message.resize(end);
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command->get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  for (const CLI::App* sub : command->get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(sub->get_name());
+  }
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
+    if (message.find(word) == std::string::npos || word.empty()) continue;
+    bool known = false;
+    for (const std::string& name : names) known |= name == word;
+    if (known) continue;
+    message = (word.starts_with("-") ? "unknown option " : "unknown word ") + word +
+              tigerbot::did_you_mean(word, names);
+    break;
+  }
+  std::string path;
+  for (const CLI::App* at = command; at->get_parent() != nullptr; at = at->get_parent()) {
+    path = at->get_name() + " " + path;
+  }
+  return fmt::format("{}{}{}; see `tigerbot {}--help`",
+                     path.empty() ? "" : path.substr(0, path.size() - 1), path.empty() ? "" : ": ",
+                     message, path);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"TigerBot: language models from raw text to a served assistant"};
+  app.name("tigerbot");
+  app.set_version_flag("--version", version_text);
+  app.require_subcommand(1);
+  app.option_defaults()->always_capture_default(false);
+  tigerbot::add_generate_command(app);
+  tigerbot::add_chat_command(app);
+  tigerbot::add_embed_command(app);
+  tigerbot::add_eval_command(app);
+  tigerbot::add_tokenizer_command(app);
+  tigerbot::add_pull_command(app);
+  tigerbot::add_models_command(app);
+  tigerbot::add_inspect_command(app);
+  tigerbot::add_convert_command(app);
+  tigerbot::add_bench_command(app);
+  app.footer("`tigerbot COMMAND --help` shows the options of a command, with an example.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {
+    return app.exit(success);  // --help and --version
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "tigerbot: %s\n", explain(app, error, argc, argv).c_str());
+    return 2;
+  }
   return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const tigerbot::Error& error) {
+    std::fprintf(stderr, "tigerbot: %s\n", error.what());
+    return error.exit_status();
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "tigerbot: out of memory\n");
+  } catch (const std::exception& error) {
+    // LibTorch's messages go on with a trace that means nothing to a user.
+    const std::string message = error.what();
+    std::fprintf(stderr, "tigerbot: %s\n", message.substr(0, message.find('\n')).c_str());
+  }
+  return 1;
 }

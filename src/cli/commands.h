@@ -1,0 +1,19 @@
+#pragma once
+
+#include <CLI/App.hpp>
+
+/// One function a subcommand: it describes the options and what runs when they are read.
+namespace tigerbot {
+
+void add_generate_command(CLI::App& app);
+void add_chat_command(CLI::App& app);
+void add_embed_command(CLI::App& app);
+void add_eval_command(CLI::App& app);
+void add_bench_command(CLI::App& app);
+void add_tokenizer_command(CLI::App& app);
+void add_inspect_command(CLI::App& app);
+void add_convert_command(CLI::App& app);
+void add_pull_command(CLI::App& app);
+void add_models_command(CLI::App& app);
+
+}  // namespace tigerbot

@@ -1,0 +1,72 @@
+#include <CLI/App.hpp>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "eval/perplexity.h"
+
+namespace tigerbot {
+
+namespace {
+
+struct EvalOptions {
+  ModelOptions model;
+  std::string perplexity;
+  PerplexityOptions windows;
+  bool json = false;
+};
+
+void run(const EvalOptions& options) {
+  const std::string text = read_file(options.perplexity);
+  LanguageModel model(options.model.prepare(), options.model.parsed_dtype(),
+                      options.model.parsed_device());
+  const auto start = std::chrono::steady_clock::now();
+  const Perplexity result = measure_perplexity(model, text, options.windows);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (options.json) {
+    print_json({{"tokens", result.tokens},
+                {"nll", result.nll},
+                {"perplexity", result.perplexity()},
+                {"next_token_accuracy", result.next_token_accuracy()},
+                {"bytes", text.size()},
+                {"context", result.context},
+                {"stride", result.stride},
+                {"seconds", seconds}});
+    return;
+  }
+  std::printf("%s",
+              fmt::format("tokens               {}\n"
+                          "nll                  {:.4f}\n"
+                          "perplexity           {:.4f}\n"
+                          "next-token accuracy  {:.4f}\n"
+                          "context, stride      {}, {}\n"
+                          "time                 {:.1f} s\n",
+                          result.tokens, result.nll, result.perplexity(),
+                          result.next_token_accuracy(), result.context, result.stride, seconds)
+                  .c_str());
+}
+
+}  // namespace
+
+void add_eval_command(CLI::App& app) {
+  auto options = std::make_shared<EvalOptions>();
+  CLI::App& command = *app.add_subcommand("eval", "Measure how well a model predicts a text");
+  options->model.add(command);
+  command.add_option("--perplexity", options->perplexity, "A plain text file")->required();
+  command.add_option("--context", options->windows.context,
+                     "Tokens of a window (default: the model's context, at most 2048)");
+  command.add_option("--stride", options->windows.stride,
+                     "Tokens from one window to the next (default: the context)");
+  command.add_flag("--json", options->json, "One JSON object on stdout");
+  command.footer(
+      "\"nll\" is the sum over the predicted tokens, in nats; perplexity is exp(nll / tokens).\n"
+      "Example:\n  tigerbot eval smollm2-135m-instruct --perplexity book.txt --stride 512");
+  command.callback([options] { run(*options); });
+}
+
+}  // namespace tigerbot

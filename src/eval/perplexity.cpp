@@ -1,0 +1,89 @@
+#include "eval/perplexity.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/progress.h"
+
+namespace tigerbot {
+
+double Perplexity::perplexity() const { return std::exp(nll / static_cast<double>(tokens)); }
+
+double Perplexity::next_token_accuracy() const {
+  return static_cast<double>(correct) / static_cast<double>(tokens);
+}
+
+Perplexity measure_perplexity(LanguageModel& model, std::string_view text,
+                              const PerplexityOptions& options) {
+  const at::NoGradGuard no_grad;
+  Decoder& decoder = model.decoder();
+  const std::int64_t limit = context_length(decoder.config());
+  Perplexity result;
+  result.context = options.context;
+  if (result.context == 0) {
+    result.context = limit > 0 ? std::min<std::int64_t>(limit, 2048) : 2048;
+  }
+  result.stride = options.stride == 0 ? result.context : options.stride;
+  if (result.context < 2) fail("--context must be at least 2");
+  if (limit > 0 && result.context > limit) {
+    fail("--context {}: the model's context is {}", result.context, limit);
+  }
+  if (result.stride < 1 || result.stride > result.context) {
+    fail("--stride must be from 1 to the context, {}", result.context);
+  }
+  const std::vector<TokenId> ids = model.encode_text(std::string(text));
+  const auto total = static_cast<std::int64_t>(ids.size());
+  if (total < 2) fail("the text has {} tokens; perplexity needs at least 2", total);
+
+  const at::Device device = decoder.output_weight().device();
+  Progress progress("perplexity", ids.size(), {.unit_name = "tokens"});
+  // Windows are sequences of one ragged batch: short ones share a pass.
+  constexpr std::int64_t kTokensAtOnce = 2048;
+  std::vector<std::int64_t> lengths;
+  std::vector<TokenId> tokens;
+  std::vector<std::int64_t> labels;
+  const auto flush = [&] {
+    if (lengths.empty()) return;
+    const at::Tensor input = at::empty({static_cast<std::int64_t>(tokens.size())}, at::kInt);
+    std::copy(tokens.begin(), tokens.end(), input.data_ptr<std::int32_t>());
+    const at::Tensor target = at::empty({static_cast<std::int64_t>(labels.size())}, at::kLong);
+    std::copy(labels.begin(), labels.end(), target.data_ptr<std::int64_t>());
+    const at::Tensor hidden = decoder.forward(input.to(device), make_sequences(lengths, device));
+    const ops::CrossEntropy loss =
+        ops::cross_entropy(hidden, decoder.output_weight(), target.to(device));
+    const at::Tensor losses = loss.token_losses.to(at::kCPU);
+    const at::Tensor correct = loss.correct.to(at::kCPU);
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      if (labels[i] < 0) continue;
+      result.nll += losses.data_ptr<float>()[i];
+      result.correct += correct.data_ptr<bool>()[i] ? 1 : 0;
+      ++result.tokens;
+    }
+    lengths.clear();
+    tokens.clear();
+    labels.clear();
+  };
+  std::int64_t counted = 0;  // tokens before this one have been predicted
+  for (std::int64_t begin = 0; counted < total; begin += result.stride) {
+    const std::int64_t end = std::min(begin + result.context, total);
+    if (static_cast<std::int64_t>(tokens.size()) + end - begin > kTokensAtOnce) flush();
+    lengths.push_back(end - begin);
+    for (std::int64_t i = begin; i < end; ++i) {
+      tokens.push_back(ids[static_cast<std::size_t>(i)]);
+      const bool counts = i + 1 < end && i + 1 >= counted;
+      labels.push_back(counts ? ids[static_cast<std::size_t>(i + 1)] : -100);
+    }
+    progress.set_done(static_cast<std::uint64_t>(end));
+    counted = end;
+  }
+  flush();
+  progress.finish();
+  return result;
+}
+
+}  // namespace tigerbot

@@ -1,0 +1,42 @@
+#include "infer/key_value_cache.h"
+
+#include <ATen/ops/empty.h>
+
+#include "base/error.h"
+
+namespace tigerbot {
+
+KeyValueCache::KeyValueCache(const ModelConfig& config, std::int64_t num_blocks,
+                             std::int64_t block_size, at::ScalarType dtype, at::Device device)
+    : num_blocks_(num_blocks), block_size_(block_size) {
+  if (num_blocks < 1 || block_size < 1) fail_internal("a cache needs at least one block");
+  const auto options = at::TensorOptions().dtype(dtype).device(device);
+  const std::vector<std::int64_t> shape = {num_blocks, config.num_key_value_heads, block_size,
+                                           config.head_dim};
+  layers_.reserve(static_cast<std::size_t>(config.num_hidden_layers));
+  for (std::int64_t i = 0; i < config.num_hidden_layers; ++i) {
+    layers_.push_back({at::empty(shape, options), at::empty(shape, options)});
+  }
+  for (std::int64_t i = num_blocks; i > 0; --i) free_.push_back(static_cast<std::int32_t>(i - 1));
+}
+
+std::vector<std::int32_t> KeyValueCache::allocate(std::int64_t tokens) {
+  const std::int64_t count = blocks_for(tokens);
+  if (count > free_blocks()) {
+    fail_internal("the cache has {} free blocks, not {}", free_blocks(), count);
+  }
+  const std::vector<std::int32_t> blocks(free_.rbegin(), free_.rbegin() + count);
+  free_.resize(free_.size() - static_cast<std::size_t>(count));
+  return blocks;
+}
+
+void KeyValueCache::release(const std::vector<std::int32_t>& blocks) {
+  free_.insert(free_.end(), blocks.rbegin(), blocks.rend());
+}
+
+std::int64_t KeyValueCache::bytes_per_token(const ModelConfig& config, at::ScalarType dtype) {
+  return 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim *
+         static_cast<std::int64_t>(c10::elementSize(dtype));
+}
+
+}  // namespace tigerbot
