@@ -26,11 +26,9 @@ class UnigramEncoder final : public SentencePieceEncoder {
  public:
   UnigramEncoder(const SentencePieceModel& model, const std::string& path) : unknown_(model, path) {
     float min_score = FLT_MAX;
-    float max_score = FLT_MIN;
     for (const auto& piece : model.pieces) {
       if (piece.type != PieceType::kNormal) continue;
       min_score = std::min(min_score, piece.score);
-      max_score = std::max(max_score, piece.score);
     }
     unknown_score_ = min_score - kUnknownPenalty;
     std::vector<std::pair<std::string, std::int32_t>> keys;
@@ -40,10 +38,8 @@ class UnigramEncoder final : public SentencePieceEncoder {
       if (piece.type != PieceType::kNormal && piece.type != PieceType::kUserDefined) continue;
       scores_[id] = piece.score;
       if (piece.type == PieceType::kUserDefined) {
-        // A bonus that makes it win; the precision of each step is libsentencepiece's.
-        const float length = static_cast<float>(piece.text.size());
-        scores_[id] = double(length * max_score) - 0.1;
-        has_user_defined_ = true;
+        // Costs nothing, so that it wins over pieces, which have negative scores.
+        scores_[id] = 0;
       }
       keys.emplace_back(piece.text, static_cast<std::int32_t>(id));
       for (std::size_t at = piece.text.find(kSpaceSymbol, 1); at != std::string::npos;
@@ -54,7 +50,7 @@ class UnigramEncoder final : public SentencePieceEncoder {
     scores_[unknown_.unk_id()] = unknown_score_;
     if (keys.empty()) fail("{}: no piece may stand in a text; the file is damaged", path);
     trie_ = ByteTrie(std::move(keys));
-    trie_.set_scores([&](std::int32_t id) { return static_cast<float>(scores_[id]); });
+    trie_.set_scores([&](std::int32_t id) { return scores_[id]; });
   }
 
   void encode(std::string_view text, std::vector<TokenId>& ids) const override {
@@ -119,10 +115,10 @@ class UnigramEncoder final : public SentencePieceEncoder {
       if (at < 0) break;
       const ByteTrie::Node& node = trie_.node(at);
       if (node.value < 0) continue;
-      visit(end, has_user_defined_ ? scores_[node.value] : double(node.score), node.value);
+      visit(end, node.score, node.value);
       single |= end - begin == length;
     }
-    if (!single) visit(begin + length, double(unknown_score_), unknown_.unk_id());
+    if (!single) visit(begin + length, unknown_score_, unknown_.unk_id());
     return length;
   }
 
@@ -133,9 +129,9 @@ class UnigramEncoder final : public SentencePieceEncoder {
     best[0].score = total;
     for (std::size_t begin = 0; begin < text.size();) {
       const float before = best[begin].score;
-      begin += visit_pieces(text, begin, [&](std::size_t end, double score, TokenId id) {
+      begin += visit_pieces(text, begin, [&](std::size_t end, float score, TokenId id) {
         Best& target = best[end];
-        const float candidate = static_cast<float>(score + double(before));
+        const float candidate = score + before;
         if (target.begin < 0 || candidate > target.score) {
           target = {candidate, static_cast<std::int32_t>(begin), id};
         }
@@ -208,7 +204,7 @@ class UnigramEncoder final : public SentencePieceEncoder {
   void take_cached(const WordCache::Slot& slot, std::string_view, float& total, bool& after_unknown,
                    std::vector<TokenId>& ids) const {
     for (const TokenId id : slot.tokens()) {
-      total = static_cast<float>(scores_[id] + double(total));
+      total = scores_[id] + total;
       ids.push_back(id);
     }
     after_unknown = false;
@@ -218,9 +214,8 @@ class UnigramEncoder final : public SentencePieceEncoder {
 
   UnknownPieces unknown_;
   ByteTrie trie_;
-  std::vector<double> scores_;
+  std::vector<float> scores_;
   float unknown_score_ = 0;
-  bool has_user_defined_ = false;
   bool may_split_ = true;  // no piece goes on from another character into U+2581
   mutable ScratchPool<Scratch> scratch_pool_;
 };
