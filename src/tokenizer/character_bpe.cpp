@@ -74,7 +74,7 @@ CharacterBpe::CharacterBpe(Options options, const std::string& where) {
     rules.ids.push_back(id);
     const std::string& piece = vocabulary.piece(id);
     if (is_one_character(piece) && vocabulary.id(piece) == id) {
-      rules.characters.emplace_back(decode_utf8(piece, 0).code_point, id);
+      rules.characters.emplace_back(next_code_point(piece, 0).code_point, id);
     }
   }
   rules.unk_id = tables->unk_id.value_or(CharacterMerger::kUnknown);

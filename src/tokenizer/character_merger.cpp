@@ -114,7 +114,7 @@ void CharacterMerger::encode_whole(std::string_view text, Scratch& scratch,
   std::vector<Symbol>& symbols = scratch.symbols;
   symbols.clear();
   for (std::size_t at = 0; at < text.size();) {
-    const DecodedChar c = decode_utf8(text, at);
+    const DecodedChar c = next_code_point(text, at);
     symbols.push_back(symbol_of(c.code_point));
     at += c.length;
   }
@@ -173,7 +173,7 @@ void CharacterMerger::encode_word(std::string_view word, const char* readable_en
     symbols.clear();
   };
   for (std::size_t at = 0; at < word.size();) {
-    const DecodedChar c = decode_utf8(word, at);
+    const DecodedChar c = next_code_point(word, at);
     const Symbol symbol = symbol_of(c.code_point);
     if (!symbols.empty() && !merges_.may_join(symbols.back(), symbol)) finish_run(at);
     symbols.push_back(symbol);
@@ -192,7 +192,7 @@ void CharacterMerger::encode_runs(std::string_view word, Scratch& scratch,
     symbols.clear();
   };
   for (std::size_t at = 0; at < word.size();) {
-    const DecodedChar c = decode_utf8(word, at);
+    const DecodedChar c = next_code_point(word, at);
     const Symbol symbol = symbol_of(c.code_point);
     if (!symbols.empty() && !merges_.may_join(symbols.back(), symbol)) finish_run();
     symbols.push_back(symbol);

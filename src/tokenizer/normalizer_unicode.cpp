@@ -27,7 +27,7 @@ std::string rewrite(std::string_view text, Rewrite f) {
   std::string result;
   result.reserve(text.size() + text.size() / 8);
   for (std::size_t at = 0; at < text.size();) {
-    const DecodedChar c = decode_utf8(text, at);
+    const DecodedChar c = next_code_point(text, at);
     f(c.code_point, result);
     at += c.length;
   }
@@ -192,14 +192,14 @@ class Strip final : public Normalizer {
   std::string normalize(std::string_view text) const override {
     std::size_t begin = 0, end = text.size();
     while (left_ && begin < end) {
-      const DecodedChar c = decode_utf8(text, begin);
+      const DecodedChar c = next_code_point(text, begin);
       if (!u_isUWhiteSpace(static_cast<UChar32>(c.code_point))) break;
       begin += c.length;
     }
     while (right_ && end > begin) {
       std::size_t last = end - 1;
       while (last > begin && (static_cast<unsigned char>(text[last]) & 0xC0) == 0x80) --last;
-      if (!u_isUWhiteSpace(static_cast<UChar32>(decode_utf8(text, last).code_point))) break;
+      if (!u_isUWhiteSpace(static_cast<UChar32>(next_code_point(text, last).code_point))) break;
       end = last;
     }
     return std::string(text.substr(begin, end - begin));

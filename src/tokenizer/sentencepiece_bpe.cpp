@@ -96,7 +96,7 @@ class RuleBuilder {
 
   // The symbol of a character, which may be only a part of pieces and no piece itself.
   Symbol character(const std::string& text) {
-    const char32_t code_point = decode_utf8(text, 0).code_point;
+    const char32_t code_point = next_code_point(text, 0).code_point;
     const auto known = characters_.find(code_point);
     if (known != characters_.end()) return known->second;
     const auto found = symbols_.find(text);

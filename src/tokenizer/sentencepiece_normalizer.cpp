@@ -43,7 +43,7 @@ SentencePieceNormalizer::Prefix SentencePieceNormalizer::normalize_prefix(
     const PrecompiledCharsmap::Match match = charsmap_.longest_match(text);
     if (match.length > 0) return {match.replacement, match.length};
   }
-  const DecodedChar c = decode_utf8(text, 0);
+  const DecodedChar c = next_code_point(text, 0);
   if (!c.valid) return {kReplacement, 1};
   return {text.substr(0, c.length), c.length};
 }

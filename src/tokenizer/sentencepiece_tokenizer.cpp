@@ -166,7 +166,7 @@ class SentencePieceTokenizer::Decoder final : public IncrementalDecoder {
   void append_bytes(bool all, std::string& text) {
     std::size_t at = 0;
     while (at < bytes_.size()) {
-      const DecodedChar c = decode_utf8(bytes_, at);
+      const DecodedChar c = next_code_point(bytes_, at);
       if (!c.valid && !all && may_go_on(std::string_view(bytes_).substr(at))) break;
       append_utf8(text, c.code_point);
       at += c.length;

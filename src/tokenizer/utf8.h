@@ -1,8 +1,9 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <string_view>
+
+#include "base/utf8.h"
 
 namespace tigerbot {
 
@@ -15,7 +16,7 @@ struct DecodedChar {
 
 /// Reads the code point at `text[position]`, which must be inside `text`. Ill-formed bytes
 /// (overlong, surrogates, above U+10FFFF, cut short) give U+FFFD, length 1, not valid.
-inline DecodedChar decode_utf8(std::string_view text, std::size_t position) {
+inline DecodedChar next_code_point(std::string_view text, std::size_t position) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(text.data()) + position;
   const std::size_t left = text.size() - position;
   const unsigned char lead = bytes[0];
@@ -47,31 +48,5 @@ inline DecodedChar decode_utf8(std::string_view text, std::size_t position) {
 inline std::size_t utf8_length(unsigned char lead) {
   return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
 }
-
-/// Appends a Unicode scalar value.
-inline void append_utf8(std::string& text, char32_t code_point) {
-  if (code_point < 0x80) {
-    text += char(code_point);
-  } else if (code_point < 0x800) {
-    text += char(0xC0 | code_point >> 6);
-    text += char(0x80 | (code_point & 0x3F));
-  } else if (code_point < 0x10000) {
-    text += char(0xE0 | code_point >> 12);
-    text += char(0x80 | (code_point >> 6 & 0x3F));
-    text += char(0x80 | (code_point & 0x3F));
-  } else {
-    text += char(0xF0 | code_point >> 18);
-    text += char(0x80 | (code_point >> 12 & 0x3F));
-    text += char(0x80 | (code_point >> 6 & 0x3F));
-    text += char(0x80 | (code_point & 0x3F));
-  }
-}
-
-/// True if all of `bytes` is well-formed.
-bool is_valid_utf8(std::string_view bytes);
-
-/// Well-formed UTF-8: every maximal ill-formed part becomes one U+FFFD (Unicode 15, table 3-8), as
-/// Python's and Rust's decoders do.
-std::string replace_invalid_utf8(std::string_view bytes);
 
 }  // namespace tigerbot
