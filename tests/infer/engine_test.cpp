@@ -1,0 +1,173 @@
+#include "infer/engine.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/argmax.h>
+#include <ATen/ops/tensor.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "base/error.h"
+#include "infer/tiny_model.h"
+
+namespace tigerbot {
+namespace {
+
+struct Answer {
+  std::string text;
+  GenerationUpdate last;
+};
+
+std::map<std::int64_t, Answer> run(Decoder& decoder, const std::vector<GenerationRequest>& requests,
+                                   const EngineOptions& options = {}) {
+  const CharacterTokenizer tokenizer;
+  Engine engine(decoder, tokenizer, options);
+  std::map<std::int64_t, Answer> answers;
+  for (const GenerationRequest& request : requests) {
+    engine.submit(request, [&](const GenerationUpdate& update) {
+      answers[update.id].text += update.text;
+      answers[update.id].last = update;
+    });
+  }
+  engine.run();
+  return answers;
+}
+
+GenerationRequest request_of(std::string_view prompt, std::int64_t max_new_tokens) {
+  GenerationRequest request;
+  request.prompt = CharacterTokenizer().encode(prompt);
+  request.max_new_tokens = max_new_tokens;
+  return request;
+}
+
+/// The greedy continuation by whole forward passes, without a cache.
+std::string plain_greedy(Decoder& decoder, std::string text, int count) {
+  const at::NoGradGuard no_grad;
+  const CharacterTokenizer tokenizer;
+  std::string answer;
+  for (int i = 0; i < count; ++i) {
+    const std::vector<TokenId> ids = tokenizer.encode(text + answer);
+    const at::Tensor hidden =
+        decoder.forward(at::tensor(ids), make_sequences({static_cast<std::int64_t>(ids.size())}));
+    const at::Tensor logits = decoder.logits(hidden.slice(0, hidden.size(0) - 1));
+    answer += tokenizer.piece(static_cast<TokenId>(at::argmax(logits).item().toLong()));
+  }
+  return answer;
+}
+
+TEST(Engine, EqualsWholeForwardPasses) {
+  const auto decoder = tiny_decoder();
+  const std::string expected = plain_greedy(*decoder, "The quick brown fox", 24);
+  EngineOptions options;
+  for (const std::int64_t chunk : {1, 4, 7, 512}) {
+    for (const std::int64_t block : {1, 5, 32}) {
+      options.prefill_chunk = chunk;
+      options.block_size = block;
+      const auto answers = run(*decoder, {request_of("The quick brown fox", 24)}, options);
+      EXPECT_EQ(answers.at(0).text, expected) << "chunk " << chunk << ", block " << block;
+    }
+  }
+}
+
+TEST(Engine, ManyTogetherAnswerAsOneByOne) {
+  const auto decoder = tiny_decoder();
+  std::vector<GenerationRequest> requests;
+  for (int i = 0; i < 12; ++i) {
+    requests.push_back(
+        request_of(std::string(static_cast<std::size_t>(3 + 5 * i % 17), 'a' + i), 4 + i % 5));
+    requests.back().sampling.temperature = i % 2 == 0 ? 0.0 : 0.8;
+    requests.back().sampling.seed = static_cast<std::uint64_t>(i);
+  }
+  EngineOptions options;
+  options.cache_tokens = 96;  // room for a few at a time
+  options.block_size = 4;
+  options.prefill_chunk = 10;
+  const auto together = run(*decoder, requests, options);
+  ASSERT_EQ(together.size(), requests.size());
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const auto alone = run(*decoder, {requests[i]});
+    EXPECT_EQ(together.at(static_cast<std::int64_t>(i)).text, alone.at(0).text) << i;
+    EXPECT_EQ(together.at(static_cast<std::int64_t>(i)).last.new_tokens,
+              requests[i].max_new_tokens);
+  }
+}
+
+TEST(Engine, StopsAtTokensTextsAndLimits) {
+  const auto decoder = tiny_decoder();
+  const std::string whole = plain_greedy(*decoder, "abc", 12);
+  const auto cut = [&](auto set) {
+    GenerationRequest request = request_of("abc", 12);
+    set(request);
+    return run(*decoder, {request}).at(0);
+  };
+  const Answer all = cut([](auto&) {});
+  EXPECT_EQ(all.text, whole);
+  EXPECT_EQ(all.last.reason, FinishReason::kLength);
+  const Answer text = cut([&](auto& r) { r.stop = {whole.substr(5, 3)}; });
+  EXPECT_EQ(text.text, whole.substr(0, whole.find(whole.substr(5, 3))));
+  EXPECT_EQ(text.last.reason, FinishReason::kStop);
+  const Answer token = cut([&](auto& r) { r.stop_token_ids = {whole[4] - 32}; });
+  EXPECT_EQ(token.text, whole.substr(0, whole.find(whole[4])));
+  EXPECT_EQ(token.last.reason, FinishReason::kStop);
+}
+
+TEST(Engine, AnAnswerEndsWithTheContext) {
+  const auto decoder = tiny_decoder();
+  const Answer answer = run(*decoder, {request_of(std::string(120, 'x'), 100)}).at(0);
+  EXPECT_EQ(answer.last.new_tokens, 8);
+  EXPECT_EQ(answer.last.reason, FinishReason::kLength);
+}
+
+TEST(Engine, BadRequestsAreRefused) {
+  const auto decoder = tiny_decoder();
+  EXPECT_THROW(run(*decoder, {request_of("", 1)}), Error);
+  EXPECT_THROW(run(*decoder, {request_of(std::string(128, 'x'), 1)}), Error);
+  EXPECT_THROW(run(*decoder, {request_of("x", 0)}), Error);
+  GenerationRequest request = request_of("x", 1);
+  request.prompt.push_back(97);
+  EXPECT_THROW(run(*decoder, {request}), Error);
+  EngineOptions options;
+  options.cache_tokens = 8;
+  options.block_size = 4;
+  EXPECT_THROW(run(*decoder, {request_of("0123456789", 5)}, options), Error);
+}
+
+TEST(Engine, ACancelledRequestEndsAndFreesItsBlocks) {
+  const auto decoder = tiny_decoder();
+  const CharacterTokenizer tokenizer;
+  EngineOptions options;
+  options.cache_tokens = 64;
+  Engine engine(*decoder, tokenizer, options);
+  GenerationUpdate first;
+  std::string second;
+  const std::int64_t id =
+      engine.submit(request_of("hello", 40), [&](const GenerationUpdate& u) { first = u; });
+  engine.submit(request_of("world", 40), [&](const GenerationUpdate& u) { second += u.text; });
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(engine.step());
+  engine.cancel(id);
+  EXPECT_TRUE(first.finished);
+  EXPECT_EQ(first.reason, FinishReason::kCancelled);
+  EXPECT_EQ(first.new_tokens, 5);
+  engine.run();
+  EXPECT_EQ(second.size(), 40U);
+}
+
+TEST(KeyValueCache, GivesOutEachBlockOnce) {
+  KeyValueCache cache(tiny_config(), 8, 4, at::kFloat, at::kCPU);
+  const auto a = cache.allocate(9);
+  const auto b = cache.allocate(20);
+  EXPECT_EQ(a.size(), 3U);
+  EXPECT_EQ(b.size(), 5U);
+  std::map<std::int32_t, int> uses;
+  for (const auto block : a) ++uses[block];
+  for (const auto block : b) ++uses[block];
+  EXPECT_EQ(uses.size(), 8U);
+  EXPECT_THROW(cache.allocate(1), Error);
+  cache.release(a);
+  EXPECT_EQ(cache.free_blocks(), 3);
+  EXPECT_EQ(cache.allocate(12).size(), 3U);
+  EXPECT_EQ(KeyValueCache::bytes_per_token(tiny_config(), at::kBFloat16), 2 * 2 * 16 * 2);
+}
+
+}  // namespace
+}  // namespace tigerbot
