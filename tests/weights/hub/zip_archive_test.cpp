@@ -77,18 +77,16 @@ bool unpacks(const std::filesystem::path& path, const std::filesystem::path& to)
 // Every byte damaged in turn: an Error or the right content, never a crash.
 TEST(ZipArchive, DamageIsAnErrorAndNoCrash) {
   ScratchFolder folder;
-  const std::string good = zip_archive(
-      {{"name", repetitive().substr(0, 300), true}, {"other", "some stored bytes", false}});
+  const std::string good =
+      zip_archive({{"n", repetitive().substr(0, 100), true}, {"s", "stored", false}});
   int errors = 0;
   for (std::size_t at = 0; at < good.size(); ++at) {
-    for (const char flip : {'\x01', '\xFF'}) {
-      std::string bad = good;
-      bad[at] = static_cast<char>(bad[at] ^ flip);
-      write_quickly(folder / "a.zip", bad);
-      errors += !unpacks(folder / "a.zip", folder / "out");
-    }
+    std::string bad = good;
+    bad[at] = static_cast<char>(~bad[at]);
+    write_quickly(folder / "a.zip", bad);
+    errors += !unpacks(folder / "a.zip", folder / "out");
   }
-  EXPECT_GT(errors, static_cast<int>(good.size()));
+  EXPECT_GT(errors, static_cast<int>(good.size() / 2));
 }
 
 TEST(ZipArchive, EveryTruncationIsAnError) {
