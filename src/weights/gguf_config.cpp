@@ -148,12 +148,15 @@ class ConfigReader {
     } else if (*kind == "yarn") {
       scaling["rope_type"] = "yarn";
       scaling["original_max_position_embeddings"] = integer("rope.scaling.original_context_length");
-      const std::pair<const char*, const char*> optional[] = {
-          {"rope.scaling.yarn_attn_factor", "attention_factor"},
-          {"rope.scaling.yarn_beta_fast", "beta_fast"},
-          {"rope.scaling.yarn_beta_slow", "beta_slow"}};
-      for (const auto& [from, to] : optional) {
-        if (const auto value = header_.find_number(key(from))) scaling[to] = decimal(*value);
+      if (const auto fast = header_.find_number(key("rope.scaling.yarn_beta_fast"))) {
+        scaling["beta_fast"] = decimal(*fast);
+      }
+      if (const auto slow = header_.find_number(key("rope.scaling.yarn_beta_slow"))) {
+        scaling["beta_slow"] = decimal(*slow);
+      }
+      // llama.cpp multiplies by the paper's own factor; config.json's stands instead of it.
+      if (const auto extra = header_.find_number(key("rope.scaling.attn_factor"))) {
+        scaling["attention_factor"] = decimal(*extra * (0.1 * std::log(*factor) + 1.0));
       }
     } else {
       fail("{}: rope scaling of type {}; none, linear, yarn and llama3 are known here",

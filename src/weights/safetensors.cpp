@@ -131,6 +131,13 @@ std::uint64_t bytes_of(const TensorToWrite& tensor) {
 
 }  // namespace
 
+std::optional<at::ScalarType> scalar_type_named(std::string_view name) {
+  for (const TypePair& pair : kTypes) {
+    if (safetensors_type_name(pair.stored) == name) return pair.scalar;
+  }
+  return std::nullopt;
+}
+
 TensorSet open_safetensors(const std::filesystem::path& file) {
   TensorSet set;
   for (StoredTensor& tensor : read_file_tensors(file)) set.add(std::move(tensor));

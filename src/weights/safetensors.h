@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "weights/tensor_set.h"
@@ -18,6 +20,9 @@ TensorSet open_safetensors(const std::filesystem::path& file);
 /// The tensors of a Hugging Face directory: model.safetensors, or the shards that
 /// model.safetensors.index.json lists. A missing shard or tensor is an Error that names it.
 TensorSet open_safetensors_folder(const std::filesystem::path& folder);
+
+/// The ATen type of a type's name ("BF16"); nothing where there is none.
+std::optional<at::ScalarType> scalar_type_named(std::string_view name);
 
 /// A tensor to be written. Its values are asked for when their turn comes, so that a model is never
 /// in memory whole.

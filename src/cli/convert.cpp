@@ -1,0 +1,107 @@
+#include "weights/convert.h"
+
+#include <CLI/App.hpp>
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <memory>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "weights/hub/models.h"
+
+namespace tigerbot {
+namespace {
+
+at::ScalarType parse_dtype(const std::string& name) {
+  if (name == "float32") return at::kFloat;
+  if (name == "float16") return at::kHalf;
+  if (name == "bfloat16") return at::kBFloat16;
+  fail("--dtype {}: float32, bfloat16 and float16 are known", name);
+}
+
+GgmlType parse_quantized_type(std::string name) {
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::toupper(c); });
+  const GgmlTypeInfo* type = find_ggml_type(name);
+  if (!type) fail("--type {}: q8_0, q4_0, q4_1, f32, f16 and bf16 are known", name);
+  return type->type;
+}
+
+// "5GB", "500MB", "1.5GiB"
+std::uint64_t parse_size(const std::string& text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string unit(end, text.data() + text.size());
+  const std::pair<const char*, double> units[] = {
+      {"B", 1},        {"KB", 1e3},        {"MB", 1e6},          {"GB", 1e9},
+      {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}};
+  for (const auto& [name, factor] : units) {
+    if (error == std::errc() && unit == name && number > 0 && number * factor < 1e18) {
+      return static_cast<std::uint64_t>(number * factor);
+    }
+  }
+  fail("--max-shard-size {}: give a number and a unit, such as 5GB or 500MB", text);
+}
+
+struct Options {
+  std::string source;
+  std::string destination;
+  std::string to;
+  std::string dtype;
+  std::string type;
+  std::string max_shard_size = "5GB";
+  bool overwrite = false;
+};
+
+ConvertOptions parse(const Options& options) {
+  ConvertOptions convert;
+  const bool gguf_name = std::filesystem::path(options.destination).extension() == ".gguf";
+  if (!options.to.empty() && options.to != "gguf" && options.to != "huggingface") {
+    fail("--to {}: gguf and huggingface are known", options.to);
+  }
+  if (options.to == "gguf" && !gguf_name) {
+    fail("{}: the name of a GGUF file must end in .gguf", options.destination);
+  }
+  if (options.to == "gguf" || (options.to.empty() && gguf_name)) {
+    convert.to = ConvertOptions::Format::kGguf;
+  }
+  if (!options.dtype.empty()) convert.dtype = parse_dtype(options.dtype);
+  if (!options.type.empty()) convert.quantized_type = parse_quantized_type(options.type);
+  if (convert.dtype && convert.quantized_type) {
+    fail("--dtype and --type both say what the matrices become; give one of them");
+  }
+  convert.max_shard_bytes = parse_size(options.max_shard_size);
+  convert.overwrite = options.overwrite;
+  return convert;
+}
+
+}  // namespace
+
+void add_convert_command(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App& command =
+      *app.add_subcommand("convert", "Convert between Hugging Face directories and GGUF");
+  command.add_option("SRC", options->source, "A directory, a .gguf file, or a fetched model")
+      ->required();
+  command.add_option("DST", options->destination, "A directory, or a name that ends in .gguf")
+      ->required();
+  command.add_option("--to", options->to, "gguf or huggingface (default: as DST's name says)");
+  command.add_option("--dtype", options->dtype,
+                     "float32, bfloat16 or float16 (default: as stored)");
+  command.add_option("--type", options->type, "GGUF: quantize to q8_0, q4_0 or q4_1");
+  command.add_option("--max-shard-size", options->max_shard_size,
+                     "Largest safetensors file (default: 5GB)");
+  command.add_flag("--overwrite", options->overwrite, "Replace DST if it is there");
+  command.footer(
+      "Tokenizer, chat template and configuration go along. DST appears whole or not at all.\n"
+      "Example:\n  tigerbot convert smollm2-135m-instruct smollm2-hf --dtype bfloat16\n"
+      "  tigerbot convert smollm2-hf smollm2-q8.gguf --type q8_0");
+  command.callback([options] {
+    const ConvertOptions convert = parse(*options);
+    const bool here = std::filesystem::exists(options->source);
+    convert_model(here ? std::filesystem::path(options->source) : resolve_model(options->source),
+                  options->destination, convert);
+  });
+}
+
+}  // namespace tigerbot

@@ -1,0 +1,386 @@
+#include "weights/convert.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "weights/gguf_config.h"
+#include "weights/gguf_metadata.h"
+#include "weights/gguf_writer.h"
+#include "weights/hugging_face_folder.h"
+#include "weights/model_files.h"
+#include "weights/quantize.h"
+#include "weights/safetensors.h"
+#include "weights/tokenizer_conversion.h"
+
+namespace tigerbot {
+namespace {
+
+// What goes along unchanged from one Hugging Face directory to another.
+constexpr std::array kCompanions = {"tokenizer.json",
+                                    "tokenizer.model",
+                                    "tokenizer_config.json",
+                                    "special_tokens_map.json",
+                                    "added_tokens.json",
+                                    "vocab.txt",
+                                    "vocab.json",
+                                    "merges.txt",
+                                    "generation_config.json",
+                                    "chat_template.jinja",
+                                    "chat_template.json",
+                                    "modules.json",
+                                    "sentence_bert_config.json",
+                                    "config_sentence_transformers.json",
+                                    "1_Pooling/config.json",
+                                    "README.md",
+                                    "LICENSE"};
+
+std::string dtype_name(at::ScalarType type) {
+  if (type == at::kFloat) return "float32";
+  return type == at::kHalf ? "float16" : "bfloat16";
+}
+
+// --- To Hugging Face -----------------------------------------------------------------------------
+
+std::vector<TensorToWrite> safetensors_of(const ModelFiles& files, const ConvertOptions& options,
+                                          Progress& progress) {
+  std::vector<TensorToWrite> tensors;
+  for (const StoredTensor& stored : files.tensors->tensors()) {
+    TensorToWrite tensor;
+    tensor.name = stored.name;
+    tensor.shape = stored.shape;
+    const auto load = [&stored, &options, &progress] {
+      at::Tensor values = stored.load(options.dtype.value_or(at::kBFloat16));
+      if (values.is_floating_point() && options.dtype) values = values.to(*options.dtype);
+      progress.advance(stored.bytes);
+      return values;
+    };
+    const auto dense = scalar_type_named(stored.type);
+    if (!dense && !stored.quantized) {
+      fail("{}: tensor {} has type {}, which is not written", stored.file, quote(stored.name),
+           stored.type);
+    }
+    tensor.type = stored.quantized ? at::kBFloat16 : *dense;
+    if (options.dtype && at::isFloatingType(tensor.type)) tensor.type = *options.dtype;
+    tensor.load = load;
+    tensors.push_back(std::move(tensor));
+  }
+  return tensors;
+}
+
+Json tokenizer_config_of(const ModelFiles& files, const GgufTokenizer& tokenizer) {
+  Json json = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+               {"model_max_length", files.config.max_position_embeddings},
+               {"clean_up_tokenization_spaces", false}};
+  if (tokenizer.model == "bert") json["tokenizer_class"] = "BertTokenizer";
+  const auto role = [&](const char* name, const std::optional<TokenId>& id) {
+    if (id) json[name] = tokenizer.tokens.at(static_cast<std::size_t>(*id));
+  };
+  if (tokenizer.model == "bert") {
+    role("cls_token", tokenizer.bos_id);
+    role("sep_token", tokenizer.eos_id);
+  } else {
+    role("bos_token", tokenizer.bos_id);
+    role("eos_token", tokenizer.eos_id);
+  }
+  role("unk_token", tokenizer.unk_id);
+  role("pad_token", tokenizer.pad_id);
+  if (!files.chat_template.empty()) json["chat_template"] = files.chat_template;
+  return json;
+}
+
+Json generation_config_of(const ModelConfig& config) {
+  Json json = {{"_from_model_config", true}};
+  if (config.bos_token_id) json["bos_token_id"] = *config.bos_token_id;
+  if (config.eos_token_ids.size() == 1) {
+    json["eos_token_id"] = config.eos_token_ids.front();
+  } else if (!config.eos_token_ids.empty()) {
+    json["eos_token_id"] = config.eos_token_ids;
+  }
+  if (config.pad_token_id) json["pad_token_id"] = *config.pad_token_id;
+  return json;
+}
+
+void write_sentence_modules(const SentenceEmbedding& sentence, const ModelConfig& config,
+                            const std::filesystem::path& folder) {
+  const auto module = [](int index, const char* path, const char* kind) {
+    return Json{{"idx", index},
+                {"name", std::to_string(index)},
+                {"path", path},
+                {"type", std::string("sentence_transformers.models.") + kind}};
+  };
+  Json modules = {module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling")};
+  if (sentence.normalize) modules.push_back(module(2, "2_Normalize", "Normalize"));
+  write_file(folder / "modules.json", modules.dump(2) + "\n");
+  create_folders(folder / "1_Pooling");
+  const Json pooling = {{"word_embedding_dimension", config.hidden_size},
+                        {"pooling_mode_cls_token", sentence.pooling == "cls"},
+                        {"pooling_mode_mean_tokens", sentence.pooling == "mean"},
+                        {"pooling_mode_max_tokens", sentence.pooling == "max"}};
+  write_file(folder / "1_Pooling" / "config.json", pooling.dump(2) + "\n");
+}
+
+void write_companions_of_gguf(const ModelFiles& files, const std::filesystem::path& folder,
+                              const ConvertOptions& options) {
+  ModelConfig config = files.config;
+  if (options.dtype) config.torch_dtype = dtype_name(*options.dtype);
+  write_file(folder / "config.json", format_model_config(config));
+  if (config.family != ModelConfig::Family::kBert) {
+    write_file(folder / "generation_config.json", generation_config_of(config).dump(2) + "\n");
+  }
+  if (files.sentence) write_sentence_modules(*files.sentence, config, folder);
+  const GgufTokenizer tokenizer = read_gguf_tokenizer(*files.gguf);
+  write_file(folder / "tokenizer.json",
+             tokenizer_json_from_gguf(tokenizer, files.gguf->header.path).dump());
+  write_file(folder / "tokenizer_config.json",
+             tokenizer_config_of(files, tokenizer).dump(2) + "\n");
+}
+
+void copy_companions(const ModelFiles& files, const std::filesystem::path& folder,
+                     const ConvertOptions& options) {
+  // Everything that the file says stays; only the type may change.
+  nlohmann::ordered_json config =
+      nlohmann::ordered_json::parse(read_file(files.path / "config.json"));
+  if (options.dtype) {
+    if (config.contains("dtype")) config["dtype"] = dtype_name(*options.dtype);
+    config["torch_dtype"] = dtype_name(*options.dtype);
+  }
+  write_file(folder / "config.json", config.dump(2) + "\n");
+  for (const char* name : kCompanions) {
+    const auto from = files.path / name;
+    if (!std::filesystem::exists(from)) continue;
+    create_folders((folder / name).parent_path());
+    write_file(folder / name, read_file(from));
+  }
+}
+
+void convert_to_hugging_face(const ModelFiles& files, const std::filesystem::path& destination,
+                             const ConvertOptions& options) {
+  AtomicFolder folder(destination);
+  if (files.gguf) {
+    write_companions_of_gguf(files, folder.path(), options);
+  } else {
+    copy_companions(files, folder.path(), options);
+  }
+  Progress progress("convert", files.tensors->total_bytes(), {.unit = Progress::Unit::kBytes});
+  write_safetensors_folder(folder.path(), safetensors_of(files, options, progress),
+                           options.max_shard_bytes);
+  progress.finish();
+  folder.commit();
+}
+
+// --- To GGUF -------------------------------------------------------------------------------------
+
+GgmlType ggml_type_of(at::ScalarType type) {
+  if (type == at::kFloat) return GgmlType::kF32;
+  return type == at::kHalf ? GgmlType::kF16 : GgmlType::kBF16;
+}
+
+at::ScalarType scalar_type_of(GgmlType type) {
+  if (type == GgmlType::kF16) return at::kHalf;
+  return type == GgmlType::kBF16 ? at::kBFloat16 : at::kFloat;
+}
+
+// Left out by llama.cpp's converter too: buffers, and heads that an embedding model does not use.
+bool is_left_out(const std::string& name, const ModelConfig& config) {
+  if (name.ends_with("rotary_emb.inv_freq") || name.ends_with(".attn.bias")) return true;
+  if (config.tie_word_embeddings && name == "lm_head.weight") return true;
+  if (config.family != ModelConfig::Family::kBert) return false;
+  return name.ends_with("position_ids") || name.find("pooler.") != std::string::npos ||
+         name.starts_with("cls.");
+}
+
+// The GGUF name of a tensor whatever prefix its file gives it.
+MappedName gguf_name_of(const StoredTensor& tensor, const ModelConfig& config) {
+  std::string name = tensor.name;
+  if (name.ends_with(".gamma")) name = name.substr(0, name.size() - 6) + ".weight";
+  if (name.ends_with(".beta")) name = name.substr(0, name.size() - 5) + ".bias";
+  if (const auto mapped = to_gguf_name(name, config)) return *mapped;
+  for (const std::string prefix : {"model.", "transformer.", "bert."}) {
+    if (const auto mapped = to_gguf_name(prefix + name, config)) return *mapped;
+    if (!name.starts_with(prefix)) continue;
+    if (const auto mapped = to_gguf_name(name.substr(prefix.size()), config)) return *mapped;
+  }
+  fail("{}: tensor {} has no place in the GGUF of a {} model", tensor.file, quote(tensor.name),
+       config.model_type);
+}
+
+GgmlType matrix_type(const ModelFiles& files, const ConvertOptions& options) {
+  if (options.quantized_type) return *options.quantized_type;
+  if (options.dtype) return ggml_type_of(*options.dtype);
+  const std::string& stored = files.config.torch_dtype;
+  if (stored == "float32") return GgmlType::kF32;
+  return stored == "float16" ? GgmlType::kF16 : GgmlType::kBF16;
+}
+
+GgmlType type_of_tensor(const MappedName& name, const std::vector<std::int64_t>& shape,
+                        GgmlType wanted) {
+  // llama.cpp adds and multiplies these in float32.
+  if (shape.size() < 2 || name.name == "position_embd.weight" ||
+      name.name == "token_types.weight") {
+    return GgmlType::kF32;
+  }
+  const bool four_bits = wanted == GgmlType::kQ4_0 || wanted == GgmlType::kQ4_1;
+  if (four_bits && (name.name == "token_embd.weight" || name.name == "output.weight")) {
+    wanted = GgmlType::kQ8_0;
+  }
+  if (shape.back() % ggml_type_info(wanted).block_elements != 0) return GgmlType::kF16;
+  return wanted;
+}
+
+std::vector<std::byte> gguf_bytes(const StoredTensor& stored, const MappedName& name,
+                                  GgmlType type) {
+  const at::ScalarType scalar = scalar_type_of(type);
+  const at::Tensor values = stored.load(at::kFloat).to(scalar).contiguous();
+  const GgmlTypeInfo& info = ggml_type_info(type);
+  const std::int64_t elements = values.numel();
+  std::vector<std::byte> bytes(
+      static_cast<std::size_t>(elements / info.block_elements * info.block_bytes));
+  if (elements == 0) return bytes;
+  const std::int64_t rows = values.dim() == 0 ? 1 : values.size(0);
+  const std::int64_t row_elements = elements / rows;
+  const auto row_bytes = static_cast<std::int64_t>(bytes.size()) / rows;
+  const auto* from = static_cast<const std::byte*>(values.const_data_ptr());
+  const auto from_row = row_elements * static_cast<std::int64_t>(values.element_size());
+  const bool copied = info.block_elements == 1;
+  std::atomic<bool> finite{true};
+  at::parallel_for(0, rows, std::max<std::int64_t>(1, 32768 / row_elements),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     for (std::int64_t row = begin; row < end; ++row) {
+                       const std::byte* source =
+                           from + hugging_face_row(name.order, name.heads, rows, row) * from_row;
+                       std::byte* target = bytes.data() + row * row_bytes;
+                       if (copied) {
+                         std::memcpy(target, source, static_cast<std::size_t>(row_bytes));
+                       } else if (!quantize(type, reinterpret_cast<const float*>(source),
+                                            row_elements, target)) {
+                         finite = false;
+                       }
+                     }
+                   });
+  if (!finite) {
+    fail("{}: tensor {} holds values that are not finite; {} cannot hold them", stored.file,
+         quote(stored.name), info.name);
+  }
+  return bytes;
+}
+
+void add_metadata(const ModelFiles& files, GgmlType type, const std::string& name,
+                  GgufWriter& writer) {
+  if (files.gguf) {
+    for (const auto& [key, value] : files.gguf->header.metadata) {
+      if (key == "general.file_type" || key == "general.alignment" ||
+          key == "general.quantization_version") {
+        continue;
+      }
+      writer.add_value(key, value);
+    }
+  } else {
+    add_gguf_config(writer, files.config);
+    writer.add("general.name", name);
+    add_gguf_tokenizer(writer, gguf_tokenizer_from_folder(files.path, files.config));
+    // Chat models may end a turn and a text with different tokens.
+    const auto eos = files.config.eos_token_ids;
+    const auto& ends = files.eos_token_ids;
+    for (const std::int64_t id : ends) {
+      if (std::ranges::find(eos, id) == eos.end() && ends.size() > 1) {
+        writer.add_uint32("tokenizer.ggml.eot_token_id", id);
+        break;
+      }
+    }
+    if (!files.chat_template.empty()) writer.add("tokenizer.chat_template", files.chat_template);
+  }
+  writer.add_uint32("general.file_type", gguf_file_type(type));
+  writer.add_uint32("general.quantization_version", 2);
+}
+
+void convert_to_gguf(const ModelFiles& files, const std::filesystem::path& destination,
+                     const ConvertOptions& options) {
+  const GgmlType wanted = matrix_type(files, options);
+  GgufWriter writer;
+  add_metadata(files, wanted, destination.stem().string(), writer);
+  Progress progress("convert", files.tensors->total_bytes(), {.unit = Progress::Unit::kBytes});
+  if (files.config.rope_scaling.kind == RopeScaling::Kind::kLlama3) {
+    const std::vector<float> factors = llama3_frequency_factors(files.config);
+    const auto count = static_cast<std::int64_t>(factors.size());
+    writer.add_tensor("rope_freqs.weight", {count}, GgmlType::kF32, [factors] {
+      std::vector<std::byte> bytes(factors.size() * sizeof(float));
+      std::memcpy(bytes.data(), factors.data(), bytes.size());
+      return bytes;
+    });
+  }
+  for (const StoredTensor& stored : files.tensors->tensors()) {
+    if (is_left_out(stored.name, files.config)) continue;
+    const MappedName name = gguf_name_of(stored, files.config);
+    const std::int64_t period = name.order == RowOrder::kSame          ? 1
+                                : name.order == RowOrder::kRotaryPairs ? 2 * name.heads
+                                                                       : 3 * name.heads;
+    if (!stored.shape.empty() && stored.shape.front() % period != 0) {
+      fail("{}: tensor {} has {} rows, which {} heads do not divide", stored.file,
+           quote(stored.name), stored.shape.front(), name.heads);
+    }
+    const GgmlType type = type_of_tensor(name, stored.shape, wanted);
+    writer.add_tensor(name.name, stored.shape, type, [&stored, name, type, &progress] {
+      auto bytes = gguf_bytes(stored, name, type);
+      progress.advance(stored.bytes);
+      return bytes;
+    });
+  }
+  writer.write(destination);
+  progress.finish();
+}
+
+void check_destination(const std::filesystem::path& source,
+                       const std::filesystem::path& destination, const ConvertOptions& options) {
+  using Format = ConvertOptions::Format;
+  if (!std::filesystem::exists(destination)) return;
+  if (std::filesystem::equivalent(source, destination)) {
+    fail("{}: source and destination are the same; give another destination", source.string());
+  }
+  if (!options.overwrite) {
+    fail("{}: is there already; give another name, or --overwrite to replace it",
+         destination.string());
+  }
+  const bool folder = std::filesystem::is_directory(destination);
+  if (folder != (options.to == Format::kHuggingFace)) {
+    fail("{}: is a {} and a {} would take its place; give another name", destination.string(),
+         folder ? "directory" : "file", folder ? "file" : "directory");
+  }
+  // Replacing a directory deletes what is in it.
+  if (folder && !std::filesystem::is_empty(destination) &&
+      !std::filesystem::exists(destination / "config.json")) {
+    fail("{}: holds no model, so it is not replaced; give another name", destination.string());
+  }
+}
+
+}  // namespace
+
+void convert_model(const std::filesystem::path& source, const std::filesystem::path& destination,
+                   const ConvertOptions& options) {
+  if (options.to == ConvertOptions::Format::kHuggingFace && options.quantized_type) {
+    fail("quantized types such as {} are GGUF's; a Hugging Face directory takes --dtype",
+         ggml_type_info(*options.quantized_type).name);
+  }
+  if (options.quantized_type && !can_quantize(*options.quantized_type)) {
+    fail("{} is not written; F32, F16, BF16, Q8_0, Q4_0 and Q4_1 are",
+         ggml_type_info(*options.quantized_type).name);
+  }
+  const ModelFiles files = open_model(source);
+  check_destination(source, destination, options);
+  if (options.to == ConvertOptions::Format::kGguf) {
+    convert_to_gguf(files, destination, options);
+  } else {
+    convert_to_hugging_face(files, destination, options);
+  }
+}
+
+}  // namespace tigerbot
