@@ -4,6 +4,7 @@
 
 #include "ops/checks.h"
 #include "ops/composed.h"
+#include "ops/norm.h"
 #include "ops/ops.h"
 
 namespace tigerbot::ops {
@@ -22,6 +23,7 @@ at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::T
   check_floating("layer_norm", "x", x);
   check_parameter("layer_norm", "weight", weight, x);
   check_parameter("layer_norm", "bias", bias, x);
+  if (takes_kernels(x)) return fused_norm(x, {}, weight, bias, eps).first;
   return composed::layer_norm(x, weight, bias, eps);
 }
 
@@ -33,6 +35,7 @@ std::pair<at::Tensor, at::Tensor> layer_norm_residual(const at::Tensor& x,
   check_like("layer_norm_residual", "residual", residual, "x", x);
   check_parameter("layer_norm_residual", "weight", weight, x);
   check_parameter("layer_norm_residual", "bias", bias, x);
+  if (takes_kernels(x)) return fused_norm(x, residual, weight, bias, eps);
   const at::Tensor sum = x + residual;
   return {composed::layer_norm(sum, weight, bias, eps), sum};
 }

@@ -4,6 +4,7 @@
 
 #include "ops/checks.h"
 #include "ops/composed.h"
+#include "ops/norm.h"
 #include "ops/ops.h"
 
 namespace tigerbot::ops {
@@ -18,6 +19,7 @@ at::Tensor composed::rms_norm(const at::Tensor& x, const at::Tensor& weight, dou
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   check_floating("rms_norm", "x", x);
   check_parameter("rms_norm", "weight", weight, x);
+  if (takes_kernels(x)) return fused_norm(x, {}, weight, {}, eps).first;
   return composed::rms_norm(x, weight, eps);
 }
 
@@ -26,6 +28,7 @@ std::pair<at::Tensor, at::Tensor> rms_norm_residual(const at::Tensor& x, const a
   check_floating("rms_norm_residual", "x", x);
   check_like("rms_norm_residual", "residual", residual, "x", x);
   check_parameter("rms_norm_residual", "weight", weight, x);
+  if (takes_kernels(x)) return fused_norm(x, residual, weight, {}, eps);
   const at::Tensor sum = x + residual;
   return {composed::rms_norm(sum, weight, eps), sum};
 }
