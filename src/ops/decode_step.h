@@ -6,17 +6,18 @@
 #include <optional>
 #include <vector>
 
+#include "ops/linear.h"
 #include "ops/ops.h"
 #include "ops/sequences.h"
 
-/// One step of inference through all layers of a Llama-family decoder in few parallel regions.
+/// One step of inference through all layers of a Llama-family decoder in one parallel region.
 /// Composed of single operations, a step of one token spends a good part of its few milliseconds on
-/// starting threads, allocating and writing intermediates; here the threads stay in one region and
-/// meet at barriers between phases, and elementwise work is fused into the products.
+/// starting threads, allocating and writing intermediates; here the threads meet at barriers
+/// between phases, and elementwise work is fused into the products.
 namespace tigerbot::ops {
 
-/// Weights of one layer, named as in the paper's figure. Undefined tensors are absent. All of one
-/// type (bfloat16 or float32), contiguous, on the CPU.
+/// Weights of one layer; those that a model lacks are undefined. On the CPU, all of one type
+/// (bfloat16 or float32).
 struct DecoderLayer {
   at::Tensor input_norm;         ///< [hidden]
   at::Tensor query, key, value;  ///< [heads * d, hidden], [kv_heads * d, hidden] twice
@@ -29,33 +30,58 @@ struct DecoderLayer {
   std::int64_t sliding_window = 0;  ///< 0: none
 };
 
-struct DecodeStepOptions {
+struct DecoderShape {
   std::int64_t heads = 0;
   std::int64_t kv_heads = 0;
   std::int64_t head_dim = 0;
   double norm_eps = 1e-5;
   /// Multiplies the attention scores; 1 / sqrt(head_dim) where not given.
   std::optional<double> attention_scale;
-  /// The rows whose final hidden states are wanted, in increasing order; empty: all. The last layer
-  /// computes its queries and its multilayer perceptron for these alone.
-  std::vector<std::int64_t> output_rows;
 };
 
-/// Whether decode_step takes these: on the CPU, no gradient wanted, every tensor there of one type
-/// (bfloat16 or float32) and contiguous.
-bool decode_step_applies(const at::Tensor& hidden, const std::vector<DecoderLayer>& layers,
-                         const at::Tensor& final_norm);
+/// The layers of a decoder with packed weights, ready to run. Copies the weights: the plain ones
+/// are not needed for it.
+class DecoderStack {
+ public:
+  /// Whether it takes these: on the CPU, of one type (bfloat16 or float32).
+  static bool applies(const std::vector<DecoderLayer>& layers);
 
-/// The whole stack: for each layer x += output(attention(rope(norm(x)))); x +=
-/// down(swiglu(norm(x))); then the final norm. Stores this step's keys and values in the cache as
-/// store_key_values does. hidden [tokens, hidden] (the embeddings), final_norm [hidden], angles of
-/// each token for the half-split rotation, caches one for each layer -> [tokens or output_rows,
-/// hidden]. Rounds where the composed operations round; products and norms sum in the same order,
-/// so products agree bit for bit and the whole to rounding of the attention. A row's result never
-/// depends on which other rows are in the step.
-at::Tensor decode_step(const at::Tensor& hidden, const std::vector<DecoderLayer>& layers,
-                       const at::Tensor& final_norm, const RopeAngles& angles,
-                       const Sequences& sequences, const BlockTables& tables,
-                       const std::vector<PagedKeyValues>& caches, const DecodeStepOptions& options);
+  DecoderStack(const std::vector<DecoderLayer>& layers, const at::Tensor& final_norm,
+               const DecoderShape& shape);
+
+  /// For each layer x += output(attention(rope(norm(x)))); x += down(swiglu(norm(x))); then the
+  /// final norm. Stores this step's keys and values in the cache as store_key_values does.
+  ///
+  /// embeddings [tokens, hidden]; angles of each token, for the half-split rotation; caches: one
+  /// for each layer; output_rows: the rows whose final states are wanted, in increasing order
+  /// (empty: all), and the last layer computes its queries and its perceptron for these alone.
+  /// -> [output_rows or tokens, hidden].
+  ///
+  /// Rounds to the storage type where the composed operations round. The bits of a row depend on
+  /// its own sequence and the instruction set alone: not on the other rows of the step, on how the
+  /// prompt was cut into steps, or on the threads.
+  at::Tensor step(const at::Tensor& embeddings, const RopeAngles& angles,
+                  const Sequences& sequences, const BlockTables& tables,
+                  const std::vector<PagedKeyValues>& caches,
+                  const std::vector<std::int64_t>& output_rows = {}) const;
+
+ private:
+  /// A layer with weights packed, and norms and biases in float32.
+  struct Layer {
+    at::Tensor input_norm, post_attention_norm, query_norm, key_norm;
+    PackedWeight query_key_value, output, down;
+    PackedWeight gate_up;  ///< panels of the two in turn: one stream
+    at::Tensor query_key_value_bias, output_bias, gate_bias, up_bias, down_bias;
+    std::int64_t sliding_window = 0;
+  };
+  class Run;
+
+  std::vector<Layer> layers_;
+  at::Tensor final_norm_;
+  DecoderShape shape_;
+  std::int64_t hidden_ = 0;
+  std::int64_t intermediate_ = 0;
+  at::ScalarType type_ = at::kBFloat16;
+};
 
 }  // namespace tigerbot::ops

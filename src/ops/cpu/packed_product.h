@@ -17,39 +17,40 @@ struct ProductTile {
   std::int64_t panel, panel_end;
 };
 
-/// Cuts rows x panels into units of like work. Few rows: long runs of panels, read as one stream.
-/// Many rows: groups of panels that stay in the second-level cache while the rows go by, and, where
-/// there are more threads than groups, parts of the rows.
+/// Cuts rows x panels into units of like work. Few rows: runs of panels, each read as one stream.
+/// Many rows: groups of panels, each multiplied with a part of the rows.
 class Partition {
  public:
   Partition(std::int64_t rows, std::int64_t panels, std::int64_t threads)
-      : rows_(rows), panels_(panels) {
-    if (rows <= kStreamRows) {
-      unit_rows_ = std::max<std::int64_t>(rows, 1);
-      unit_panels_ = std::clamp<std::int64_t>(panels / (threads * 4), 1, 16);
-    } else {
-      unit_panels_ = kGroupPanels;
-      const std::int64_t groups = (panels + unit_panels_ - 1) / unit_panels_;
-      const std::int64_t parts = std::max<std::int64_t>(1, (2 * threads + groups - 1) / groups);
-      unit_rows_ = (rows + parts - 1) / parts;
-      unit_rows_ = (unit_rows_ + kBlockRows - 1) / kBlockRows * kBlockRows;
+      : rows_(rows), panels_(panels), streams_(rows <= kStreamRows) {
+    if (streams_) {
+      panel_units_ = std::min(panels, 4 * threads);
+      return;
     }
-    row_units_ = rows == 0 ? 0 : (rows + unit_rows_ - 1) / unit_rows_;
-    panel_units_ = (panels + unit_panels_ - 1) / unit_panels_;
+    panel_units_ = (panels + kGroupPanels - 1) / kGroupPanels;
+    const std::int64_t parts =
+        std::clamp<std::int64_t>((8 * threads + panel_units_ - 1) / panel_units_, 1, 8);
+    unit_rows_ = ((rows + parts - 1) / parts + kBlockRows - 1) / kBlockRows * kBlockRows;
+    row_units_ = (rows + unit_rows_ - 1) / unit_rows_;
   }
 
-  std::int64_t units() const { return row_units_ * panel_units_; }
+  std::int64_t units() const { return rows_ == 0 ? 0 : row_units_ * panel_units_; }
 
   ProductTile tile(std::int64_t unit) const {
-    const std::int64_t panel = unit / row_units_ * unit_panels_;
+    if (streams_) {
+      return {0, rows_, unit * panels_ / panel_units_, (unit + 1) * panels_ / panel_units_};
+    }
+    const std::int64_t panel = unit / row_units_ * kGroupPanels;
     const std::int64_t row = unit % row_units_ * unit_rows_;
-    return {row, std::min(rows_, row + unit_rows_), panel, std::min(panels_, panel + unit_panels_)};
+    return {row, std::min(rows_, row + unit_rows_), panel, std::min(panels_, panel + kGroupPanels)};
   }
 
  private:
   std::int64_t rows_, panels_;
-  std::int64_t unit_rows_, unit_panels_;
-  std::int64_t row_units_, panel_units_;
+  bool streams_;
+  std::int64_t unit_rows_ = 0;
+  std::int64_t row_units_ = 1;
+  std::int64_t panel_units_ = 1;
 };
 
 /// The sums of a block of rows and a group of panels, kSumStride apart.
@@ -67,11 +68,12 @@ struct PackedProduct {
 
   const char* panel(std::int64_t index) const { return weight + index * words * 64; }
 
-  /// The sums of a group of at most kGroupPanels panels for at most kBlockRows rows.
+  /// The sums of at most kGroupPanels panels for at most kBlockRows rows, `stride` apart.
   void sums(const void* x, std::int64_t x_words, std::int64_t row, std::int64_t rows,
-            std::int64_t first_panel, std::int64_t panels, float* out) const {
+            std::int64_t first_panel, std::int64_t panels, float* out,
+            std::int64_t stride = kSumStride) const {
     kernels->multiply(static_cast<const char*>(x) + row * x_words * 4, x_words, rows,
-                      panel(first_panel), words, panels, out, kSumStride);
+                      panel(first_panel), words, panels, out, stride);
   }
 
   /// Calls store(SumBlock) for every block of the tile. x rows are x_words words apart.
