@@ -166,7 +166,6 @@ void BpeModel::add_cuts() {
 }
 
 std::size_t BpeModel::next_cut(std::string_view word, std::size_t begin) const {
-  if (!has_every_byte_) return word.size();
   for (std::size_t cut = begin + 1; cut < word.size(); ++cut) {
     if (!starts_wide_character(word[cut])) continue;
     std::uint32_t contexts = cut_contexts_[cut_index(word[cut - 1], word[cut])];
@@ -237,8 +236,14 @@ std::size_t BpeModel::encode_part(std::string_view part, TokenId* ids) const {
 }
 
 std::size_t BpeModel::merge(std::string_view word, TokenId* ids) const {
-  return word.size() <= kShortWord && has_every_byte_ ? merge_short(word, ids)
-                                                      : merge_long(word, ids);
+  if (lacks_byte_of(word)) {
+    std::string rest;
+    for (const char byte : word) {
+      if (byte_ids_[static_cast<unsigned char>(byte)] >= 0) rest.push_back(byte);
+    }
+    return rest.empty() ? 0 : merge(rest, ids);
+  }
+  return word.size() <= kShortWord ? merge_short(word, ids) : merge_long(word, ids);
 }
 
 // Every pair's key is rank << 6 | position, so the smallest key is the merge of lowest rank,
@@ -298,12 +303,9 @@ std::size_t BpeModel::merge_long(std::string_view word, TokenId* ids) const {
   std::vector<Symbol> symbols;
   symbols.reserve(word.size());
   for (const char byte : word) {
-    const TokenId id = byte_ids_[static_cast<unsigned char>(byte)];
-    if (id < 0) continue;  // the reference drops a byte that the vocabulary lacks
     const auto at = static_cast<std::int32_t>(symbols.size());
-    symbols.push_back({id, at - 1, at + 1});
+    symbols.push_back({byte_ids_[static_cast<unsigned char>(byte)], at - 1, at + 1});
   }
-  if (symbols.empty()) return 0;
   symbols.back().next = -1;
   std::vector<std::uint64_t> entries;  // rank << 32 | position
   const auto add = [&](std::int32_t at) {

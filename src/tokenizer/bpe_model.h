@@ -35,7 +35,17 @@ class BpeModel {
   /// The bytes that a piece stands for; empty for an id with no piece or outside the alphabet.
   std::string_view bytes(TokenId id) const;
 
+  /// True if the vocabulary lacks a byte of `word`. The reference drops such bytes.
+  bool lacks_byte_of(std::string_view word) const {
+    if (has_every_byte_) return false;
+    for (const char byte : word) {
+      if (byte_ids_[static_cast<unsigned char>(byte)] < 0) return true;
+    }
+    return false;
+  }
+
   /// The end of the first part of `word` (from `begin`) that no merge joins with what follows.
+  /// The vocabulary must have every byte of `word`.
   std::size_t next_cut(std::string_view word, std::size_t begin) const;
 
   /// True if a word that is a piece is that piece, whatever its merges say.

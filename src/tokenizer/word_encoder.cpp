@@ -173,7 +173,7 @@ std::size_t WordEncoder::encode_word(const BpeModel& model, std::string_view wor
 // A word that no table holds. Its parts between cuts go through the tables in turn.
 std::size_t WordEncoder::encode_new(const BpeModel& model, std::string_view word, const char*,
                                     TokenId* ids) {
-  if (word.size() >= kCutSize) {
+  if (word.size() >= kCutSize && !model.lacks_byte_of(word)) {
     std::size_t cut = model.next_cut(word, 0);
     if (cut != word.size()) {
       if (const auto id = model.whole_word(word)) {
