@@ -20,7 +20,13 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
 endif()
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g -fno-omit-frame-pointer")
-add_compile_options(-Wall -Wextra -Werror -Wno-unknown-pragmas)
+add_compile_options(-Wall -Wextra)
+# Warnings are errors with the compilers we know; a newer one may warn of what these do not.
+if((CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13) OR
+   (CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 15))
+  add_compile_options(-Werror)
+endif()
+add_compile_options(-Wno-unknown-pragmas)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports false positives of these through the standard library, fmt and immintrin.h.
   add_compile_options(-Wno-restrict -Wno-uninitialized -Wno-maybe-uninitialized -Wno-psabi -Wno-stringop-overflow -Wno-array-bounds)
