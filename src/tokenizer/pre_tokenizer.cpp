@@ -214,6 +214,29 @@ class ByteLevelStep : public PreTokenizerStep {
   }
 };
 
+// BERT: white space goes, every punctuation mark is a piece of its own.
+class BertStep : public PreTokenizerStep {
+ public:
+  void split(const Pieces::Piece& piece, Pieces& out) const override {
+    const CharacterClasses& table = CharacterClasses::get();
+    std::vector<Range> ranges;
+    std::size_t begin = 0;  // of the word that is being read
+    for (std::size_t i = 0; i < piece.text.size();) {
+      const ValidCharacter character = decode_valid_utf8(piece.text, i);
+      const std::size_t end = i + character.length;
+      const std::uint8_t bits = table[character.code_point];
+      if (bits & (character::kSpace | character::kPunctuation)) {
+        ranges.push_back({begin, i, false});
+        if (!(bits & character::kSpace)) ranges.push_back({i, end, false});
+        begin = end;
+      }
+      i = end;
+    }
+    ranges.push_back({begin, piece.text.size(), false});
+    append(piece, ranges, out);
+  }
+};
+
 enum class PrependScheme { kAlways, kNever, kFirst };
 
 class MetaspaceStep : public PreTokenizerStep {
@@ -354,6 +377,10 @@ std::unique_ptr<PreTokenizerStep> make_step(const std::string& type, const json&
   if (type == "Whitespace") {
     expect_keys(node, {"type"}, where);
     return std::make_unique<SplitStep>(find_words_and_symbols, Behavior::kRemoved, true);
+  }
+  if (type == "BertPreTokenizer") {
+    expect_keys(node, {"type"}, where);
+    return std::make_unique<BertStep>();
   }
   if (type == "WhitespaceSplit") {
     expect_keys(node, {"type"}, where);

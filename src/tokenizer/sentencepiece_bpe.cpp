@@ -66,10 +66,6 @@ class RuleBuilder {
   void add_piece(std::size_t id) {
     const SentencePieceModel::Piece& piece = model_.pieces[id];
     if (!may_merge(piece)) return;
-    if (piece.type == PieceType::kUnused) {
-      rules_.unused.resize(model_.pieces.size(), 0);
-      rules_.unused[id] = 1;
-    }
     const std::string_view text = piece.text;
     Symbol before = -1;
     for (std::size_t cut = 0; cut < text.size();) {
@@ -81,6 +77,10 @@ class RuleBuilder {
         if (left >= 0 && right >= 0) {
           rules_.merges.push_back({left, right, static_cast<Symbol>(id), priorities_[id]});
           rules_.joins.emplace_back(before, here);
+          if (piece.type == PieceType::kUnused) {
+            rules_.unused.resize(model_.pieces.size(), 0);
+            rules_.unused[id] = 1;
+          }
         }
       }
       before = here;

@@ -105,7 +105,7 @@ UnknownPieces::UnknownPieces(const SentencePieceModel& model, const std::string&
       byte_ids_[byte] = static_cast<TokenId>(id);
     }
   }
-  if (unk_id_ < 0) fail("{}: no piece is the unknown piece; the file is damaged", path);
+  if (unk_id_ < 0 && !byte_fallback_) fail("{}: no piece is the unknown piece; the file is damaged", path);
   for (int byte = 0; byte_fallback_ && byte < 256; ++byte) {
     if (byte_ids_[byte] < 0) {
       fail("{}: byte_fallback is true, but the byte piece <0x{:02X}> is missing", path, byte);

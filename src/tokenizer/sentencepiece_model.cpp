@@ -118,15 +118,7 @@ Piece read_piece(std::string_view bytes, std::size_t id, const std::string& path
         break;
     }
   }
-  if (piece.text.empty()) fail("{}: piece {} is empty; the file is damaged", path, id);
-  if (piece.text.size() >= kMaxPieceBytes) {
-    fail("{}: piece {} has {} bytes, more than {}; the file is damaged", path, id,
-         piece.text.size(), kMaxPieceBytes);
-  }
-  if (piece.text.find('\0') != std::string::npos || !is_valid_utf8(piece.text)) {
-    fail("{}: piece {} is not UTF-8 text; the file is damaged", path, id);
-  }
-  if (std::isnan(piece.score)) fail("{}: the score of piece {} is not a number", path, id);
+  check_sentencepiece(piece, id, path);
   return piece;
 }
 
@@ -206,6 +198,18 @@ SentencePieceModel::NormalizerSpec read_normalizer_spec(std::string_view bytes,
 }
 
 }  // namespace
+
+void check_sentencepiece(const Piece& piece, std::size_t id, const std::string& path) {
+  if (piece.text.empty()) fail("{}: piece {} is empty; the file is damaged", path, id);
+  if (piece.text.size() >= kMaxPieceBytes) {
+    fail("{}: piece {} has {} bytes, more than {}; the file is damaged", path, id,
+         piece.text.size(), kMaxPieceBytes);
+  }
+  if (piece.text.find('\0') != std::string::npos || !is_valid_utf8(piece.text)) {
+    fail("{}: piece {} is not UTF-8 text; the file is damaged", path, id);
+  }
+  if (std::isnan(piece.score)) fail("{}: the score of piece {} is not a number", path, id);
+}
 
 SentencePieceModel read_sentencepiece_model(std::string_view bytes, const std::string& path) {
   SentencePieceModel model;

@@ -47,6 +47,10 @@ struct SentencePieceModel {
   NormalizerSpec denormalizer;  ///< and after decoding, if it has a charsmap
 };
 
+/// Throws unless the piece is text of a sane length with a score. `path` names the file in errors.
+void check_sentencepiece(const SentencePieceModel::Piece& piece, std::size_t id,
+                         const std::string& path);
+
 /// Reads the protocol-buffer bytes of a model file. Fields that only training uses, and fields that
 /// we do not know, are passed over, as protocol buffers ask. `path` names the file in errors.
 SentencePieceModel read_sentencepiece_model(std::string_view bytes, const std::string& path);

@@ -47,6 +47,7 @@ class UnigramEncoder final : public SentencePieceEncoder {
         if (at < 3 || piece.text.compare(at - 3, 3, kSpaceSymbol) != 0) may_split_ = false;
       }
     }
+    if (unknown_.unk_id() < 0) fail("{}: no piece is the unknown piece; the file is damaged", path);
     scores_[unknown_.unk_id()] = unknown_score_;
     if (keys.empty()) fail("{}: no piece may stand in a text; the file is damaged", path);
     trie_ = ByteTrie(std::move(keys));
