@@ -48,11 +48,11 @@ void print_row(const char* what, std::int64_t tokens, double operations, Times o
 }
 
 void causal(std::int64_t tokens, int repetitions) {
-  const auto options = at::TensorOptions().dtype(at::kBFloat16).requires_grad(true);
-  const at::Tensor q = at::randn({tokens, kHeads, kDim}, options);
-  const at::Tensor k = at::randn({tokens, kKvHeads, kDim}, options);
-  const at::Tensor v = at::randn({tokens, kKvHeads, kDim}, options);
-  const at::Tensor gradient = at::randn({tokens, kHeads, kDim}, options.requires_grad(false));
+  const auto options = at::TensorOptions().dtype(at::kBFloat16);
+  const at::Tensor q = at::randn({tokens, kHeads, kDim}, options).set_requires_grad(true);
+  const at::Tensor k = at::randn({tokens, kKvHeads, kDim}, options).set_requires_grad(true);
+  const at::Tensor v = at::randn({tokens, kKvHeads, kDim}, options).set_requires_grad(true);
+  const at::Tensor gradient = at::randn({tokens, kHeads, kDim}, options);
   const Sequences sequences = tigerbot::make_sequences({tokens});
   const auto ours = [&] { return tigerbot::ops::attention(q, k, v, sequences); };
   const auto peer = [&] {

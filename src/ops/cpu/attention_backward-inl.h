@@ -148,16 +148,17 @@ inline void score_gradients(const BackwardTask& task, BackwardScratch<S>& scratc
                             std::int64_t key, int begin, int end, std::int64_t position,
                             int query_count) {
   using V = typename S::V;
+  constexpr static float kOne = 1;
   const int depth = static_cast<int>(scratch.depth);
   const float slope = task.slopes_log2 == nullptr ? 0.0f : task.slopes_log2[head];
   for (int i = begin; i < end; i += S::kRows) {
     const int n = smaller(S::kRows, end - i);
     product_rows<S, Store::kScale>(n, kQueryTile / S::kWidth, depth, scratch.keys + i * depth,
                                    depth, queries.query_columns, kQueryTile, scratch.scores,
-                                   kQueryTile, task.rule.scale_log2);
+                                   kQueryTile, &task.rule.scale_log2);
     product_rows<S, Store::kScale>(n, kQueryTile / S::kWidth, depth, scratch.values + i * depth,
                                    depth, queries.gradient_columns, kQueryTile, scratch.products,
-                                   kQueryTile, 1.0f);
+                                   kQueryTile, &kOne);
     for (int r = 0; r < n; r += 2) {
       V gradients[2][kQueryTile / S::kWidth];
       for (int s = 0; s < 2; ++s) {

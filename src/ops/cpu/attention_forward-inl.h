@@ -164,7 +164,7 @@ void attention_forward(const AttentionTile& tile, std::int64_t split, float* sta
       product_rows<S, Store::kScale>(n, lanes / S::kWidth, depth,
                                      scratch.queries + static_cast<std::int64_t>(r) * depth, depth,
                                      scratch.keys + skipped, kKeyBlock, scratch.scores, kKeyBlock,
-                                     tile.rule.scale_log2);
+                                     &tile.rule.scale_log2);
       for (int i = 0; i < n; ++i) {
         const std::int64_t position = tile.first_position + (r + i) / tile.group;
         const KeyRange range = visible_keys(tile.rule, position, tile.key_count);

@@ -5,13 +5,13 @@
 // operand is row-major (its words are broadcast), the right one [summed words][columns], so every
 // load is contiguous.
 
-/// kScale: c = scale * a b. kAdd: c += a b.
+/// kScale: c = *scale * a b (by address: a register more would spill an operand). kAdd: c += a b.
 enum class Store { kScale, kAdd };
 
 template <class S, int kRows, int kColumns, Store kStore>
 inline __attribute__((always_inline)) void product_tile(int depth, const Word* a, std::int64_t lda,
                                                         const Word* b, std::int64_t ldb, float* c,
-                                                        std::int64_t ldc, float scale) {
+                                                        std::int64_t ldc, const float* scale) {
   using V = typename S::V;
   V sums[kRows][kColumns];
 #pragma GCC unroll 8
@@ -37,7 +37,7 @@ inline __attribute__((always_inline)) void product_tile(int depth, const Word* a
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
     for (int j = 0; j < kColumns; ++j) {
-      const V sum = kStore == Store::kScale ? S::mul(sums[i][j], S::set1(scale)) : sums[i][j];
+      const V sum = kStore == Store::kScale ? S::mul(sums[i][j], S::set1(*scale)) : sums[i][j];
       S::store(c + i * ldc + j * S::kWidth, sum);
     }
   }
@@ -46,7 +46,7 @@ inline __attribute__((always_inline)) void product_tile(int depth, const Word* a
 template <class S, int kRows, Store kStore>
 __attribute__((noinline)) void product_columns(int columns, int depth, const Word* a,
                                                std::int64_t lda, const Word* b, std::int64_t ldb,
-                                               float* c, std::int64_t ldc, float scale) {
+                                               float* c, std::int64_t ldc, const float* scale) {
   static_assert(S::kColumns == 2 || S::kColumns == 4);
   while (columns >= S::kColumns) {
     product_tile<S, kRows, S::kColumns, kStore>(depth, a, lda, b, ldb, c, ldc, scale);
@@ -66,7 +66,7 @@ __attribute__((noinline)) void product_columns(int columns, int depth, const Wor
 template <class S, Store kStore>
 inline void product_rows(int rows, int columns, int depth, const Word* a, std::int64_t lda,
                          const Word* b, std::int64_t ldb, float* c, std::int64_t ldc,
-                         float scale = 1) {
+                         const float* scale = nullptr) {
   static_assert(S::kRows == 6);
   switch (rows) {
     case 1:
