@@ -179,7 +179,7 @@ std::uint64_t remove_model(const std::string& name) {
 
 fs::path resolve_model(const std::string& path_or_name) {
   if (path_or_name.empty()) fail_unknown(path_or_name);
-  const fs::path path = expand_home(path_or_name);
+  fs::path path = expand_home(path_or_name);
   std::error_code ignored;
   if (fs::exists(path, ignored)) return path;
   if (!place_of(path_or_name)) fail_unknown(path_or_name);
