@@ -98,10 +98,10 @@ void store_key_values(const at::Tensor& k, const at::Tensor& v, const Sequences&
     const std::int64_t length = sequences.length(i);
     if (length == 0) continue;
     const std::int64_t context = tables.context_lengths[i];
-    const auto [block, row] = places(tables, i, context - length, context, cache.block_size());
+    const auto place = places(tables, i, context - length, context, cache.block_size());
     const auto store = [&](const at::Tensor& into, const at::Tensor& from) {
       at::Tensor rows = into.transpose(1, 2);  // [blocks, block_size, kv_heads, d]
-      rows.index_put_({block.to(into.device()), row.to(into.device())},
+      rows.index_put_({place.first.to(into.device()), place.second.to(into.device())},
                       from.narrow(0, sequences.cu_seqlens[i], length));
     };
     store(cache.keys, k);
