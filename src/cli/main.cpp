@@ -4,6 +4,7 @@
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
+#include <CLI/Error.hpp>
 #include <CLI/Formatter.hpp>
 #include <cstdio>
 #include <exception>
@@ -44,15 +45,19 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error, int argc,
   for (const CLI::App* sub : command->get_subcommands([](const CLI::App*) { return true; })) {
     names.push_back(sub->get_name());
   }
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
-    if (message.find(word) == std::string::npos || word.empty()) continue;
-    bool known = false;
-    for (const std::string& name : names) known |= name == word;
-    if (known) continue;
-    message = (word.starts_with("-") ? "unknown option " : "unknown word ") + word +
-              tigerbot::did_you_mean(word, names);
-    break;
+  // The word that did not fit: what CLI11 has left over, or the first one where a command belongs.
+  std::string word;
+  if (const auto* extras = dynamic_cast<const CLI::ExtrasError*>(&error); extras != nullptr) {
+    const std::size_t colon = message.rfind(": ");
+    word = colon == std::string::npos ? "" : message.substr(colon + 2);
+    word = word.substr(0, word.find(' '));
+  } else if (command == &app && argc > 1) {
+    word = argv[1];
+  }
+  word = word.substr(0, word.find('='));
+  if (!word.empty()) {
+    message = (word.starts_with("-") ? "unknown option " : "unknown command ") +
+              tigerbot::quote(word) + tigerbot::did_you_mean(word, names);
   }
   std::string path;
   for (const CLI::App* at = command; at->get_parent() != nullptr; at = at->get_parent()) {

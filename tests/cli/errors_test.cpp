@@ -1,0 +1,107 @@
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli/program.h"
+
+namespace tigerbot {
+namespace {
+
+constexpr const char* kModel = "smollm2-135m-instruct";
+
+/// A user's mistake: status 2, one line on stderr that says this, nothing on stdout.
+void expect_mistake(const std::vector<std::string>& arguments, const std::string& part) {
+  const ProgramResult result = run_tigerbot(arguments);
+  EXPECT_EQ(result.status, 2) << result.err;
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(result.err.find("tigerbot: "), 0U) << result.err;
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  EXPECT_NE(result.err.find(part), std::string::npos) << result.err;
+}
+
+TEST(CommandLine, MistakesAreOneLineWithTheNearestWord) {
+  expect_mistake({"generate", kModel, "--promt", "x"},
+                 "generate: unknown option \"--promt\"; did you mean \"--prompt\"?");
+  expect_mistake({"generat", kModel}, "unknown command \"generat\"; did you mean \"generate\"?");
+  expect_mistake({"generate", kModel}, "generate needs one of --prompt TEXT and --input FILE");
+  expect_mistake({"generate", kModel, "--prompt", "x", "--max-new-tokens", "many"},
+                 "max-new-tokens");
+  expect_mistake({"generate", kModel, "--prompt", "x", "--temperature", "-1"},
+                 "--temperature must be 0 or more");
+  expect_mistake({"generate", kModel, "--prompt", "x", "--top-p", "1.5"}, "--top-p must be");
+  expect_mistake({"generate", kModel, "--prompt", "x", "--dtype", "int3"}, "int3");
+  expect_mistake({"generate", kModel, "--prompt", "x", "--device", "tpu"}, "tpu");
+  expect_mistake({"generate", kModel, "--prompt", "x", "--threads", "-2"}, "--threads");
+  expect_mistake({}, "--help");
+}
+
+TEST(CommandLine, HelpAndVersion) {
+  for (const char* command : {"generate", "chat", "embed", "eval", "bench", "inspect", "convert",
+                              "pull", "models", "tokenizer"}) {
+    const ProgramResult help = run_tigerbot({command, "--help"});
+    EXPECT_EQ(help.status, 0) << command;
+    const std::string inner = std::string(command) == "tokenizer" ? "encode" : "Example";
+    EXPECT_NE(help.out.find(inner), std::string::npos) << command << "\n" << help.out;
+  }
+  const ProgramResult version = run_tigerbot({"--version"});
+  EXPECT_EQ(version.status, 0);
+  EXPECT_NE(version.out.find("LibTorch 2."), std::string::npos) << version.out;
+  EXPECT_NE(version.out.find("processor: "), std::string::npos) << version.out;
+}
+
+TEST(BadInput, ModelsThatCannotBeOpened) {
+  const TemporaryFolder folder;
+  expect_mistake({"generate", folder / "nothing", "--prompt", "x"}, "nothing");
+  std::filesystem::create_directory(folder / "empty");
+  expect_mistake({"generate", folder / "empty", "--prompt", "x"}, "empty");
+  write_all(folder / "short.gguf",
+            std::string("GGUF\x03\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff", 16));
+  expect_mistake({"generate", folder / "short.gguf", "--prompt", "x"}, "short.gguf");
+  write_all(folder / "no.gguf", "this is no model");
+  expect_mistake({"inspect", folder / "no.gguf"}, "no.gguf");
+  expect_mistake({"generate", "all-minilm-l6-v2", "--prompt", "x"}, "use `tigerbot embed`");
+  expect_mistake({"embed", kModel, "--text", "x"}, "need an encoder");
+  expect_mistake({"pull", "no-such-model"}, "no-such-model");
+  expect_mistake({"pull", "hf:../../etc"}, "hf:../../etc");
+}
+
+TEST(BadInput, APromptLongerThanTheContext) {
+  const TemporaryFolder folder;
+  std::string words;
+  for (int i = 0; i < 20000; ++i) words += "word ";
+  const ProgramResult result = run_tigerbot({"generate", kModel, "--prompt", "-", "--raw"}, words);
+  EXPECT_EQ(result.status, 2);
+  EXPECT_NE(result.err.find("context is"), std::string::npos) << result.err;
+}
+
+TEST(BadInput, ADiskThatIsFullAndAFolderThatIsClosed) {
+  const ProgramResult full = run_tigerbot(
+      {"generate", kModel, "--prompt", "Hi", "--temperature", "0", "--max-new-tokens", "4"}, "",
+      "/dev/full");
+  EXPECT_EQ(full.status, 2) << full.err;
+  EXPECT_NE(full.err.find("stdout"), std::string::npos) << full.err;
+  const TemporaryFolder folder;
+  write_all(folder / "in.jsonl", "{\"text\": \"x\"}\n");
+  expect_mistake({"embed", "all-minilm-l6-v2", "--input", folder / "in.jsonl", "--output",
+                  folder / "missing/out.jsonl"},
+                 "missing/out.jsonl");
+  expect_mistake({"eval", kModel, "--perplexity", folder / "missing.txt"}, "missing.txt");
+  expect_mistake({"eval", kModel, "--perplexity", folder / "in.jsonl", "--stride", "99999"},
+                 "--stride");
+}
+
+TEST(Models, ListsWhatIsThere) {
+  const ProgramResult result = run_tigerbot({"models", "--json"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  bool found = false;
+  for (const auto& model : nlohmann::json::parse(result.out)["models"]) {
+    found |= model["name"] == kModel && model["bytes"].get<std::int64_t>() > 50'000'000;
+  }
+  EXPECT_TRUE(found) << result.out;
+  expect_mistake({"models", "--remove", "no-such-model"}, "no-such-model");
+}
+
+}  // namespace
+}  // namespace tigerbot

@@ -1,0 +1,147 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cli/program.h"
+
+namespace tigerbot {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr const char* kModel = "smollm2-135m-instruct";
+
+std::vector<Json> read_rows(const std::string& path) {
+  std::istringstream file(read_all(path));
+  std::vector<Json> rows;
+  for (std::string line; std::getline(file, line);) rows.push_back(Json::parse(line));
+  return rows;
+}
+
+TEST(Generate, TheDefaultModelAnswers) {
+  const ProgramResult result =
+      run_tigerbot({"generate", kModel, "--prompt", "What is the capital of France?",
+                    "--temperature", "0", "--max-new-tokens", "32"});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_NE(result.out.find("Paris"), std::string::npos) << result.out;
+  EXPECT_EQ(result.err, "");
+}
+
+TEST(Generate, RawGoesOnFromTheText) {
+  const ProgramResult result =
+      run_tigerbot({"generate", kModel, "--prompt", "1, 2, 3, 4, 5,", "--raw", "--temperature", "0",
+                    "--max-new-tokens", "12", "--json"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  const Json answer = Json::parse(result.out);
+  EXPECT_EQ(answer["text"].get<std::string>().find(" 6, 7"), 0U) << result.out;
+  EXPECT_EQ(answer["new_tokens"], 12);
+  EXPECT_EQ(answer["finish_reason"], "length");
+}
+
+TEST(Generate, TheSeedDecidesASampledAnswer) {
+  const auto answer = [](const char* seed) {
+    return run_tigerbot({"generate", kModel, "--prompt", "Tell me a story.", "--temperature", "1",
+                         "--top-p", "0.95", "--max-new-tokens", "24", "--seed", seed})
+        .out;
+  };
+  EXPECT_EQ(answer("1"), answer("1"));
+  EXPECT_NE(answer("1"), answer("2"));
+}
+
+TEST(Generate, AFileOfPromptsIsAnsweredInOrder) {
+  const TemporaryFolder folder;
+  write_all(folder / "in.jsonl",
+            "{\"id\": 7, \"prompt\": \"What is 2+2?\"}\n\n"
+            "{\"messages\": [{\"role\": \"system\", \"content\": \"Be brief.\"}, "
+            "{\"role\": \"user\", \"content\": \"Name a color.\"}]}\n");
+  const ProgramResult result =
+      run_tigerbot({"generate", kModel, "--input", folder / "in.jsonl", "--output",
+                    folder / "out.jsonl", "--max-new-tokens", "16", "--temperature", "0"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  const std::vector<Json> rows = read_rows(folder / "out.jsonl");
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[0]["id"], 7);
+  for (const Json& row : rows) EXPECT_FALSE(row["text"].get<std::string>().empty());
+  const ProgramResult alone = run_tigerbot({"generate", kModel, "--prompt", "What is 2+2?",
+                                            "--max-new-tokens", "16", "--temperature", "0"});
+  EXPECT_EQ(alone.out, rows[0]["text"].get<std::string>() + "\n");
+}
+
+TEST(Generate, AMalformedRowIsNamedAndNothingIsWritten) {
+  const TemporaryFolder folder;
+  write_all(folder / "in.jsonl", "{\"prompt\": \"a\"}\n{\"promt\": \"b\"}\n");
+  const ProgramResult result = run_tigerbot(
+      {"generate", kModel, "--input", folder / "in.jsonl", "--output", folder / "out.jsonl"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(result.err,
+            "tigerbot: " + folder / "in.jsonl" + ":2: a row needs \"prompt\" or \"messages\"\n");
+  EXPECT_FALSE(std::filesystem::exists(folder / "out.jsonl"));
+}
+
+TEST(Chat, WithoutATerminalItReadsQuestionsAndCommands) {
+  const TemporaryFolder folder;
+  const ProgramResult result =
+      run_tigerbot({"chat", kModel, "--temperature", "0", "--max-new-tokens", "24"},
+                   "What is the capital of Italy?\n/save " + folder / "talk.json" +
+                       "\n/reset\n/nosuch\n/exit\n");
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_NE(result.out.find("Rome"), std::string::npos) << result.out;
+  EXPECT_NE(result.err.find("\"/nosuch\" is not a command"), std::string::npos) << result.err;
+  const Json saved = Json::parse(read_all(folder / "talk.json"));
+  ASSERT_EQ(saved["messages"].size(), 2U);
+  EXPECT_EQ(saved["messages"][0]["content"], "What is the capital of Italy?");
+  EXPECT_EQ(saved["messages"][1]["role"], "assistant");
+}
+
+TEST(Tokenizer, EncodeAndDecodeAreInverse) {
+  const std::string text = "Hello, 世界!\n\tfunc(x) { return 1234; } \xF0\x9F\x90\xAF";
+  const ProgramResult encoded = run_tigerbot({"tokenizer", "encode", kModel}, text);
+  ASSERT_EQ(encoded.status, 0) << encoded.err;
+  EXPECT_GT(Json::parse(encoded.out).size(), 10U);
+  const ProgramResult decoded = run_tigerbot({"tokenizer", "decode", kModel}, encoded.out);
+  EXPECT_EQ(decoded.out, text);
+  const ProgramResult lines = run_tigerbot({"tokenizer", "encode", kModel, "--lines"}, "a\nb c\n");
+  EXPECT_EQ(std::count(lines.out.begin(), lines.out.end(), '\n'), 2);
+  const ProgramResult bad = run_tigerbot({"tokenizer", "decode", kModel}, "[1, 99999999]");
+  EXPECT_EQ(bad.status, 2);
+  EXPECT_NE(bad.err.find("99999999 is not a token id"), std::string::npos) << bad.err;
+}
+
+TEST(Embed, GivesUnitVectorsThatKnowMeaning) {
+  const auto embed = [](const std::string& text) {
+    const ProgramResult result = run_tigerbot({"embed", "all-minilm-l6-v2", "--text", text});
+    EXPECT_EQ(result.status, 0) << result.err;
+    return Json::parse(result.out).get<std::vector<double>>();
+  };
+  const auto cosine = [](const std::vector<double>& a, const std::vector<double>& b) {
+    double sum = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+    return sum;
+  };
+  const auto cat = embed("A cat sits on the mat.");
+  const auto kitten = embed("The kitten is sitting on a rug.");
+  const auto tax = embed("Income tax is due in April.");
+  ASSERT_EQ(cat.size(), 384U);
+  EXPECT_NEAR(cosine(cat, cat), 1.0, 1e-4);
+  EXPECT_GT(cosine(cat, kitten), cosine(cat, tax) + 0.3);
+}
+
+TEST(Embed, AFileKeepsItsFields) {
+  const TemporaryFolder folder;
+  write_all(folder / "in.jsonl", "{\"id\": \"x\", \"text\": \"one\"}\n{\"text\": \"two\"}\n");
+  const ProgramResult result =
+      run_tigerbot({"embed", "all-minilm-l6-v2", "--input", folder / "in.jsonl", "--output",
+                    folder / "out.jsonl", "--json"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(Json::parse(result.out)["texts"], 2);
+  const std::vector<Json> rows = read_rows(folder / "out.jsonl");
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[0]["id"], "x");
+  EXPECT_EQ(rows[1]["embedding"].size(), 384U);
+}
+
+}  // namespace
+}  // namespace tigerbot
