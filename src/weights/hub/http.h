@@ -18,7 +18,7 @@ struct HttpOptions {
   std::string certificates;          ///< a CA bundle, or "" for the system's own
   /// How often a request is tried that failed for a reason that may pass (no connection, a cut
   /// one, status 408, 429, 500, 502, 503, 504). A try that brought bytes does not count.
-  int attempts = 5;
+  int attempts = 4;
   double first_delay = 0.5;  ///< seconds before the second try; doubled for each after it
 };
 

@@ -143,7 +143,7 @@ TEST_F(Download, GivesUpInTheEndAndKeepsThePart) {
   const Fetch result = fetch(server_, folder_ / "f", bytes_);
   ASSERT_TRUE(result.failure);
   EXPECT_EQ(result.failure->status, 502);
-  EXPECT_EQ(server_.requests().size(), 6u);
+  EXPECT_EQ(server_.requests().size(), 5u);
   EXPECT_EQ(read_file(folder_ / "f.partial"), bytes_.substr(0, 5000));
 }
 
