@@ -55,6 +55,7 @@ class ReplaceString final : public Normalizer {
       : pattern_(std::move(pattern)), content_(std::move(content)) {}
   std::string normalize(std::string_view text) const override {
     std::string result;
+    if (text.empty()) return result;
     result.reserve(text.size() + text.size() / 2);
     if (pattern_.empty()) {  // matches between all characters
       for (std::size_t at = 0; at < text.size();) {
@@ -74,7 +75,7 @@ class ReplaceString final : public Normalizer {
     }
   }
   bool keeps(std::string_view text) const override {
-    return !pattern_.empty() && text.find(pattern_) == std::string_view::npos;
+    return text.empty() || (!pattern_.empty() && text.find(pattern_) == std::string_view::npos);
   }
 
  private:
@@ -87,6 +88,7 @@ class ReplaceRegex final : public Normalizer {
       : pattern_(std::move(pattern)), content_(std::move(content)) {}
   std::string normalize(std::string_view text) const override {
     std::string result;
+    if (text.empty()) return result;
     std::size_t at = 0;
     for (const auto& [begin, end] : pattern_.find_all(text)) {
       result += text.substr(at, begin - at);

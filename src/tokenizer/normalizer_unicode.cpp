@@ -152,6 +152,7 @@ class Lowercase final : public Normalizer {
 bool is_mark(char32_t c) {
   if (c < 0x300) return false;
   if (c == 0x1CF2 || c == 0x1CF3) return true;  // became letters later
+  if (c == 0x111C9) return false;               // became a mark later
   return (U_GET_GC_MASK(static_cast<UChar32>(c)) & U_GC_M_MASK) != 0 && is_in_unicode(c, 9);
 }
 
@@ -262,10 +263,11 @@ class BertNormalizer final : public Normalizer {
     if (c < 0x300) return false;
     switch (c) {  // whose category changed after Unicode 8
       case 0x1734:
-      case 0xA9BD:
         return true;
       case 0x1885:
       case 0x1886:
+      case 0xA9BD:
+      case 0x111C9:
         return false;
       default:
         return u_charType(static_cast<UChar32>(c)) == U_NON_SPACING_MARK && is_in_unicode(c, 8);
