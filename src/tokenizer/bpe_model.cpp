@@ -35,6 +35,22 @@ std::uint64_t hash_bytes(std::string_view bytes) {
   return hash ^ hash >> 29;
 }
 
+// For short strings faster than a call of memcmp.
+bool equal(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  std::size_t i = 0;
+  for (; i + 8 <= a.size(); i += 8) {
+    std::uint64_t left, right;
+    std::memcpy(&left, a.data() + i, 8);
+    std::memcpy(&right, b.data() + i, 8);
+    if (left != right) return false;
+  }
+  for (; i < a.size(); ++i) {
+    if (a[i] != b[i]) return false;
+  }
+  return true;
+}
+
 // The index of the smallest of `count` keys is in its low bits; `keys` is padded to a multiple of 4
 // with ~0.
 std::uint32_t smallest(const std::uint32_t* keys, std::size_t count) {
@@ -51,18 +67,39 @@ std::uint32_t smallest(const std::uint32_t* keys, std::size_t count) {
 #endif
 }
 
-// Around a cut: up to `left` bytes before and `right` bytes after, with their numbers.
-std::uint64_t cut_hash(const char* cut, std::size_t left, std::size_t right) {
-  std::uint64_t key = left << 2 | right;
-  for (std::size_t i = 1; i <= left; ++i)
-    key = key << 8 | static_cast<unsigned char>(cut[-static_cast<std::ptrdiff_t>(i)]);
-  for (std::size_t i = 0; i < right; ++i) key = key << 8 | static_cast<unsigned char>(cut[i]);
-  key *= 0x9E3779B97F4A7C15u;
-  return key ^ key >> 31;
-}
+// Of a cut we know up to three bytes on each side; contexts are numbered by how many.
 constexpr std::size_t kCutContext = 3;
 std::size_t cut_bit(std::size_t left, std::size_t right) {
   return (left - 1) * kCutContext + right - 1;
+}
+// Which of the bytes cut[-3] to cut[4], as one little-endian number, belong to a context.
+constexpr std::array<std::uint64_t, kCutContext* kCutContext> kCutMasks = [] {
+  std::array<std::uint64_t, kCutContext * kCutContext> masks{};
+  for (std::size_t left = 1; left <= kCutContext; ++left) {
+    for (std::size_t right = 1; right <= kCutContext; ++right) {
+      masks[(left - 1) * kCutContext + right - 1] = ((std::uint64_t{1} << (left + right) * 8) - 1)
+                                                    << (kCutContext - left) * 8;
+    }
+  }
+  return masks;
+}();
+std::uint64_t cut_hash(std::uint64_t around, std::size_t bit) {
+  const std::uint64_t key = ((around & kCutMasks[bit]) + bit) * 0x9E3779B97F4A7C15u;
+  return key ^ key >> 32;
+}
+// The bytes around a cut, zero where they may not be read.
+std::uint64_t bytes_around(const char* cut, const char* begin, const char* end) {
+  std::uint64_t around = 0;
+  if (cut - begin >= 3 && end - cut >= 5) {
+    std::memcpy(&around, cut - 3, 8);
+    if constexpr (std::endian::native == std::endian::big) around = __builtin_bswap64(around);
+    return around;
+  }
+  for (std::ptrdiff_t i = -3; i < 5; ++i) {
+    if (cut - begin < -i || end - cut <= i) continue;
+    around |= static_cast<std::uint64_t>(static_cast<unsigned char>(cut[i])) << (i + 3) * 8;
+  }
+  return around;
 }
 bool starts_wide_character(char byte) { return static_cast<unsigned char>(byte) >= 0xC0; }
 std::size_t cut_index(char before, char first) {
@@ -84,7 +121,7 @@ BpeModel::BpeModel(const std::vector<std::string>& pieces, const std::vector<std
   byte_ids_.fill(-1);
   piece_offsets_.reserve(pieces.size() + 1);
   piece_offsets_.push_back(0);
-  piece_table_.assign(std::bit_ceil(pieces.size() * 2 + 2), -1);
+  piece_table_.assign(std::bit_ceil(pieces.size() * 2 + 2), 0);
   is_whole_ = std::make_unique<std::atomic<std::uint8_t>[]>(pieces.size());
   for (std::size_t id = 0; id < pieces.size(); ++id) {
     if (const auto bytes = from_byte_level(pieces[id])) piece_bytes_ += *bytes;
@@ -96,9 +133,10 @@ BpeModel::BpeModel(const std::vector<std::string>& pieces, const std::vector<std
     if (piece.empty()) continue;
     if (piece.size() == 1)
       byte_ids_[static_cast<unsigned char>(piece[0])] = static_cast<TokenId>(id);
-    std::size_t slot = hash_bytes(piece) & (piece_table_.size() - 1);
-    while (piece_table_[slot] >= 0) slot = (slot + 1) & (piece_table_.size() - 1);
-    piece_table_[slot] = static_cast<TokenId>(id);
+    const std::uint64_t hash = hash_bytes(piece);
+    std::size_t slot = hash & (piece_table_.size() - 1);
+    while (piece_table_[slot] != 0) slot = (slot + 1) & (piece_table_.size() - 1);
+    piece_table_[slot] = (hash & ~std::uint64_t{0xFFFFFFFF}) | (id + 1);
   }
   has_every_byte_ = std::find(byte_ids_.begin(), byte_ids_.end(), -1) == byte_ids_.end();
   add_merges(merges, where);
@@ -109,6 +147,9 @@ void BpeModel::add_merges(const std::vector<std::string>& merges, const std::str
   pair_shift_ = 64 - std::countr_zero(std::bit_ceil(merges.size() * 2 + 2));
   pairs_.assign(std::size_t{1} << (64 - pair_shift_), kEmpty);
   pair_mask_ = pairs_.size() - 1;
+  // About ten bits a pair.
+  filter_shift_ = std::max(pair_shift_ - 3, 0);
+  pair_filter_.assign((std::size_t{1} << (64 - filter_shift_)) / 64 + 1, 0);
   merged_ids_.reserve(merges.size());
   byte_pair_ranks_.assign(65536, kNoRank);
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
@@ -129,12 +170,12 @@ void BpeModel::add_merges(const std::vector<std::string>& merges, const std::str
       fail("{}: merge {} (\"{}\") names or makes a piece that the vocabulary lacks", where, rank,
            merge);
     }
-    const std::uint64_t key =
-        static_cast<std::uint64_t>(left_id) << 21 | static_cast<std::uint64_t>(right_id);
-    std::uint64_t slot = key * 0x9E3779B97F4A7C15u >> pair_shift_;
-    while (pairs_[slot] != kEmpty && pairs_[slot] >> 22 != key) slot = (slot + 1) & pair_mask_;
-    pairs_[slot] =
-        key << 22 | rank;  // of two equal merges the later one counts, as in the reference
+    const PairProbe pair = probe(static_cast<TokenId>(left_id), static_cast<TokenId>(right_id));
+    std::uint64_t slot = pair.hash >> pair_shift_;
+    while (pairs_[slot] != kEmpty && pairs_[slot] >> 22 != pair.key) slot = (slot + 1) & pair_mask_;
+    pairs_[slot] = pair.key << 22 | rank;  // of equal merges the last counts, as in the reference
+    const std::uint64_t bit = pair.hash >> filter_shift_;
+    pair_filter_[bit >> 6] |= std::uint64_t{1} << (bit & 63);
     merged_ids_.push_back(static_cast<TokenId>(merged_id));
     if (left->size() == 1 && right->size() == 1) {
       byte_pair_ranks_[static_cast<std::size_t>(static_cast<unsigned char>((*left)[0])) << 8 |
@@ -146,15 +187,17 @@ void BpeModel::add_merges(const std::vector<std::string>& merges, const std::str
 void BpeModel::add_cuts() {
   cut_contexts_.assign(256 * 64, 0);
   std::vector<std::uint64_t> hashes;
-  for (const TokenId id : merged_ids_) {
-    const std::string_view piece = bytes(id);
+  for (std::size_t id = 0; id + 1 < piece_offsets_.size(); ++id) {
+    const std::string_view piece = bytes(static_cast<TokenId>(id));
     for (std::size_t cut = 1; cut < piece.size(); ++cut) {
       if (!starts_wide_character(piece[cut])) continue;
       const std::size_t left = std::min(cut, kCutContext),
                         right = std::min(piece.size() - cut, kCutContext);
       cut_contexts_[cut_index(piece[cut - 1], piece[cut])] |=
           static_cast<std::uint16_t>(1u << cut_bit(left, right));
-      hashes.push_back(cut_hash(piece.data() + cut, left, right));
+      hashes.push_back(
+          cut_hash(bytes_around(piece.data() + cut, piece.data(), piece.data() + piece.size()),
+                   cut_bit(left, right)));
     }
   }
   std::sort(hashes.begin(), hashes.end());
@@ -165,18 +208,21 @@ void BpeModel::add_cuts() {
   }
 }
 
-std::size_t BpeModel::next_cut(std::string_view word, std::size_t begin) const {
+std::size_t BpeModel::next_cut(std::string_view word, std::size_t begin, const char* readable_begin,
+                               const char* readable_end) const {
   for (std::size_t cut = begin + 1; cut < word.size(); ++cut) {
     if (!starts_wide_character(word[cut])) continue;
     std::uint32_t contexts = cut_contexts_[cut_index(word[cut - 1], word[cut])];
     bool joined = false;
-    while (contexts != 0 && !joined) {
-      const std::size_t bit = static_cast<std::size_t>(std::countr_zero(contexts));
-      contexts &= contexts - 1;
-      const std::size_t left = bit / kCutContext + 1, right = bit % kCutContext + 1;
-      if (left > cut - begin || right > word.size() - cut) continue;
-      const std::uint64_t hash = cut_hash(word.data() + cut, left, right);
-      joined = cut_filter_[(hash >> 6) & (cut_filter_.size() - 1)] >> (hash & 63) & 1;
+    if (contexts != 0) {
+      const std::uint64_t around = bytes_around(word.data() + cut, readable_begin, readable_end);
+      do {
+        const auto bit = static_cast<std::size_t>(std::countr_zero(contexts));
+        contexts &= contexts - 1;
+        // A context that reaches over the word's ends may match there; that only loses a cut.
+        const std::uint64_t hash = cut_hash(around, bit);
+        joined = cut_filter_[(hash >> 6) & (cut_filter_.size() - 1)] >> (hash & 63) & 1;
+      } while (contexts != 0 && !joined);
     }
     if (!joined) return cut;
   }
@@ -191,9 +237,12 @@ std::string_view BpeModel::bytes(TokenId id) const {
 }
 
 std::int64_t BpeModel::find_piece(std::string_view bytes_of_piece) const {
-  std::size_t slot = hash_bytes(bytes_of_piece) & (piece_table_.size() - 1);
-  for (; piece_table_[slot] >= 0; slot = (slot + 1) & (piece_table_.size() - 1)) {
-    if (bytes(piece_table_[slot]) == bytes_of_piece) return piece_table_[slot];
+  const std::uint64_t hash = hash_bytes(bytes_of_piece);
+  for (std::size_t slot = hash & (piece_table_.size() - 1); piece_table_[slot] != 0;
+       slot = (slot + 1) & (piece_table_.size() - 1)) {
+    if ((piece_table_[slot] ^ hash) >> 32 != 0) continue;
+    const auto id = static_cast<TokenId>((piece_table_[slot] & 0xFFFFFFFF) - 1);
+    if (equal(bytes(id), bytes_of_piece)) return id;
   }
   return -1;
 }
@@ -276,17 +325,23 @@ std::size_t BpeModel::merge_short(std::string_view word, TokenId* ids) const {
     keys[right] = kNoRank;
     const TokenId merged = merged_ids_[best >> 6];
     symbols[at] = merged;
+    // Both pairs with the merged symbol are looked up at once, so that their cache misses overlap.
+    const std::uint64_t before = alive & ((std::uint64_t{1} << at) - 1);
+    const std::size_t next = after_right != 0 ? std::countr_zero(after_right) : 0;
+    const std::size_t previous = before != 0 ? 63 - std::countl_zero(before) : 0;
+    const PairProbe with_next = probe(merged, symbols[next]);
+    const PairProbe with_previous = probe(symbols[previous], merged);
+    const bool try_next = after_right != 0 && may_merge(with_next);
+    const bool try_previous = before != 0 && may_merge(with_previous);
     keys[at] = kNoRank;
-    if (after_right != 0) {
-      const auto next = static_cast<std::uint32_t>(std::countr_zero(after_right));
-      const std::uint32_t found = rank(merged, symbols[next]);
+    if (before != 0) keys[previous] = kNoRank;
+    if (try_next) {
+      const std::uint32_t found = rank(with_next);
       if (found != kNoRank) keys[at] = found << 6 | at;
     }
-    const std::uint64_t before = alive & ((std::uint64_t{1} << at) - 1);
-    if (before != 0) {
-      const auto previous = static_cast<std::uint32_t>(63 - std::countl_zero(before));
-      const std::uint32_t found = rank(symbols[previous], merged);
-      keys[previous] = found == kNoRank ? kNoRank : found << 6 | previous;
+    if (try_previous) {
+      const std::uint32_t found = rank(with_previous);
+      if (found != kNoRank) keys[previous] = found << 6 | static_cast<std::uint32_t>(previous);
     }
   }
   std::size_t count = 0;

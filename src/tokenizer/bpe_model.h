@@ -35,6 +35,9 @@ class BpeModel {
   /// The bytes that a piece stands for; empty for an id with no piece or outside the alphabet.
   std::string_view bytes(TokenId id) const;
 
+  /// The id of a word of one byte; negative if the vocabulary lacks it.
+  TokenId byte_id(char byte) const { return byte_ids_[static_cast<unsigned char>(byte)]; }
+
   /// True if the vocabulary lacks a byte of `word`. The reference drops such bytes.
   bool lacks_byte_of(std::string_view word) const {
     if (has_every_byte_) return false;
@@ -44,9 +47,12 @@ class BpeModel {
     return false;
   }
 
-  /// The end of the first part of `word` (from `begin`) that no merge joins with what follows.
-  /// The vocabulary must have every byte of `word`.
-  std::size_t next_cut(std::string_view word, std::size_t begin) const;
+  /// The end of the first part of `word` (from `begin`, where the word begins or is cut) that no
+  /// merge and no piece joins with what follows; only starts of non-ASCII characters are tried. The
+  /// vocabulary must have every byte of `word`; bytes from `readable_begin` to `readable_end` may
+  /// be read.
+  std::size_t next_cut(std::string_view word, std::size_t begin, const char* readable_begin,
+                       const char* readable_end) const;
 
   /// True if a word that is a piece is that piece, whatever its merges say.
   bool ignore_merges() const { return ignore_merges_; }
@@ -55,16 +61,27 @@ class BpeModel {
   static constexpr std::uint32_t kNoRank = ~0u;
   static constexpr std::size_t kShortWord = 64;
 
-  std::uint32_t rank(TokenId left, TokenId right) const {
+  // Where the search for a pair starts, and what its entry begins with.
+  struct PairProbe {
+    std::uint64_t key, hash;
+  };
+  static PairProbe probe(TokenId left, TokenId right) {
     const std::uint64_t key =
         static_cast<std::uint64_t>(left) << 21 | static_cast<std::uint64_t>(right);
-    for (std::uint64_t slot = key * 0x9E3779B97F4A7C15u >> pair_shift_;;
-         slot = (slot + 1) & pair_mask_) {
+    return {key, key * 0x9E3779B97F4A7C15u};
+  }
+  // False if the pair surely does not merge; the filter is small enough to stay in a near cache.
+  bool may_merge(const PairProbe& pair) const {
+    return pair_filter_[pair.hash >> filter_shift_ >> 6] >> (pair.hash >> filter_shift_ & 63) & 1;
+  }
+  std::uint32_t rank(const PairProbe& pair) const {
+    for (std::uint64_t slot = pair.hash >> pair_shift_;; slot = (slot + 1) & pair_mask_) {
       const std::uint64_t entry = pairs_[slot];
-      if (entry >> 22 == key) return static_cast<std::uint32_t>(entry & 0x3FFFFF);
+      if (entry >> 22 == pair.key) return static_cast<std::uint32_t>(entry & 0x3FFFFF);
       if (entry == kEmpty) return kNoRank;
     }
   }
+  std::uint32_t rank(TokenId left, TokenId right) const { return rank(probe(left, right)); }
   static constexpr std::uint64_t kEmpty = ~std::uint64_t{0};
 
   void add_merges(const std::vector<std::string>& merges, const std::string& where);
@@ -82,19 +99,21 @@ class BpeModel {
   std::vector<std::uint32_t> byte_pair_ranks_;
   // Open addressing: left id (21 bits), right id (21 bits), rank (22 bits).
   std::vector<std::uint64_t> pairs_;
-  int pair_shift_ = 63;
+  int pair_shift_ = 63, filter_shift_ = 0;
+  std::vector<std::uint64_t> pair_filter_;  // a bit for each pair, by the high bits of its hash
   std::uint64_t pair_mask_ = 1;
   std::vector<TokenId> merged_ids_;  // by rank
 
   std::string piece_bytes_;                   // all pieces, one after the other
   std::vector<std::uint32_t> piece_offsets_;  // size() + 1
-  std::vector<TokenId> piece_table_;          // open addressing on the bytes; -1 is empty
+  // Open addressing on the bytes: high half of the hash, then id + 1; 0 is empty.
+  std::vector<std::uint64_t> piece_table_;
   // Whether encode() gives a piece's bytes that one piece: 0 not known yet, 1 yes, 2 no.
   mutable std::unique_ptr<std::atomic<std::uint8_t>[]> is_whole_;
 
   // For next_cut(): which contexts some merged piece has around the start of a non-ASCII
   // character; the first by (byte before, first byte), the second by a hash of up to three bytes
-  // on both sides.
+  // on both sides: a cut is safe where no such context is around it.
   std::vector<std::uint16_t> cut_contexts_;
   std::vector<std::uint64_t> cut_filter_;
 };

@@ -34,15 +34,15 @@ void run_parallel(std::size_t count, int threads, const std::function<void(std::
 
 EncodedBatch Tokenizer::encode_batch(std::span<const std::string_view> texts,
                                      const EncodeOptions& options, int threads) const {
-  std::vector<std::vector<TokenId>> ids(texts.size());
-  run_parallel(texts.size(), threads, [&](std::size_t i) { ids[i] = encode(texts[i], options); });
   EncodedBatch batch;
-  batch.offsets.reserve(texts.size() + 1);
-  batch.offsets.push_back(0);
-  for (const std::vector<TokenId>& text_ids : ids) {
-    batch.ids.insert(batch.ids.end(), text_ids.begin(), text_ids.end());
-    batch.offsets.push_back(batch.ids.size());
-  }
+  batch.texts.resize(texts.size());
+  batch.blocks.resize(texts.size());
+  run_parallel(texts.size(), threads, [&](std::size_t i) {
+    const std::vector<TokenId> ids = encode(texts[i], options);
+    batch.blocks[i] = std::make_unique_for_overwrite<TokenId[]>(ids.size());
+    std::copy(ids.begin(), ids.end(), batch.blocks[i].get());
+    batch.texts[i] = {batch.blocks[i].get(), ids.size()};
+  });
   return batch;
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "tokenizer/tokenizer.h"
 
@@ -25,6 +26,11 @@ class IdBuffer {
   void clear() { size_ = 0; }
   std::size_t size() const { return size_; }
   std::span<const TokenId> ids() const { return {ids_.get(), size_}; }
+  /// Hands the memory over and starts anew.
+  std::unique_ptr<TokenId[]> release() {
+    size_ = capacity_ = 0;
+    return std::move(ids_);
+  }
 
  private:
   void grow(std::size_t count) {

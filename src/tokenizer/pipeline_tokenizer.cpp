@@ -32,6 +32,7 @@ AddedTokenFinder make_finder(const Pipeline& pipeline, bool normalized) {
 
 // Documents up to this size are encoded as one piece of work; longer ones are cut.
 constexpr std::size_t kWorkSize = std::size_t{1} << 18;
+constexpr std::size_t kRoomSlack = 4096;
 
 }  // namespace
 
@@ -119,8 +120,7 @@ void PipelineTokenizer::encode_segment(const Segment& segment, Scratch& scratch)
   const Pieces pieces = pre_tokenizer.split(segment.text, segment.at_start);
   for (const Pieces::Piece& piece : pieces.pieces) {
     if (pipeline_.byte_model) {
-      scratch.words.encode_word(*pipeline_.byte_model, piece.text,
-                                piece.text.data() + piece.text.size(), scratch.ids);
+      scratch.words.encode_word(*pipeline_.byte_model, piece.text, scratch.ids);
       continue;
     }
     scratch.word_ids.clear();
@@ -170,34 +170,28 @@ EncodedBatch PipelineTokenizer::encode_batch(std::span<const std::string_view> t
     }
   }
   unit_begins.push_back(texts.size());
-  struct Unit {
-    std::vector<TokenId> ids;
-    std::vector<std::size_t> counts;
-  };
-  std::vector<Unit> units(unit_begins.size() - 1);
-  run_parallel(units.size(), threads, [&](std::size_t u) {
+  EncodedBatch batch;
+  batch.texts.resize(texts.size());
+  batch.blocks.resize(unit_begins.size() - 1);
+  run_parallel(batch.blocks.size(), threads, [&](std::size_t u) {
     const auto scratch = scratch_.borrow();
     scratch->ids.clear();
+    std::size_t unit_size = 0;
+    for (std::size_t i = unit_begins[u]; i < unit_begins[u + 1]; ++i) unit_size += texts[i].size();
+    // Room for the most there can be: memory that is never written costs nothing.
+    scratch->ids.room(unit_size + kRoomSlack);
+    std::vector<std::size_t> ends;
     for (std::size_t i = unit_begins[u]; i < unit_begins[u + 1]; ++i) {
-      const std::size_t before = scratch->ids.size();
       encode_text(texts[i], options, *scratch);
-      units[u].counts.push_back(scratch->ids.size() - before);
+      ends.push_back(scratch->ids.size());
     }
-    const std::span<const TokenId> encoded = scratch->ids.ids();
-    units[u].ids.assign(encoded.begin(), encoded.end());
+    batch.blocks[u] = scratch->ids.release();
+    std::size_t begin = 0;
+    for (std::size_t i = 0; i < ends.size(); ++i) {
+      batch.texts[unit_begins[u] + i] = {batch.blocks[u].get() + begin, ends[i] - begin};
+      begin = ends[i];
+    }
   });
-  EncodedBatch batch;
-  std::size_t total = 0;
-  for (const Unit& unit : units) total += unit.ids.size();
-  batch.ids.reserve(total);
-  batch.offsets.reserve(texts.size() + 1);
-  batch.offsets.push_back(0);
-  for (const Unit& unit : units) {
-    batch.ids.insert(batch.ids.end(), unit.ids.begin(), unit.ids.end());
-    for (const std::size_t count : unit.counts) {
-      batch.offsets.push_back(batch.offsets.back() + count);
-    }
-  }
   return batch;
 }
 

@@ -1,7 +1,11 @@
 #include "tokenizer/scanner.h"
 
 #include <array>
+#include <bit>
 #include <cstdint>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "tokenizer/unicode_classes.h"
 
@@ -31,7 +35,7 @@ class Reader {
   };
   Class at(std::size_t position) const {
     const auto first = static_cast<unsigned char>(text_[position]);
-    if (first < 0x80) return {classes_[first], 1};
+    if (first < 0x80) return {classes_.ascii(first), 1};
     const ValidCharacter decoded = decode_valid_utf8(text_, position);
     return {classes_[decoded.code_point], decoded.length};
   }
@@ -45,7 +49,32 @@ class Reader {
     }
     return position;
   }
-  std::size_t size() const { return text_.size(); }
+  // The same for letters, sixteen at a time while they are ASCII.
+  std::size_t skip_letters(std::size_t position) const {
+#ifdef __SSE2__
+    while (text_.size() - position >= 16) {
+      const __m128i bytes =
+          _mm_loadu_si128(reinterpret_cast<const __m128i*>(text_.data() + position));
+      const __m128i from_a =
+          _mm_sub_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+      const __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(from_a, _mm_set1_epi8(25)), from_a);
+      const auto others = static_cast<unsigned>(_mm_movemask_epi8(is_letter)) ^ 0xFFFFu;
+      if (others == 0) {
+        position += 16;
+        continue;
+      }
+      position += static_cast<std::size_t>(std::countr_zero(others));
+      if (static_cast<unsigned char>(text_[position]) < 0x80) return position;
+      do {
+        const Class here = at(position);
+        if (!(here.bits & kLetter)) return position;
+        position += here.length;
+        if (position >= text_.size()) return position;
+      } while (static_cast<unsigned char>(text_[position]) >= 0x80);
+    }
+#endif
+    return skip(position, kLetter);
+  }
 
  private:
   std::string_view text_;
@@ -116,7 +145,7 @@ std::size_t gpt2_piece(const Reader& reader, std::size_t begin) {
     if (reader.at_end(++word)) return word;
   }
   const Reader::Class first = reader.at(word);
-  if (first.bits & kLetter) return reader.skip(word + first.length, kLetter);
+  if (first.bits & kLetter) return reader.skip_letters(word + first.length);
   if (!(first.bits & (kSpace | kNumbers))) {
     return reader.skip<true>(word + first.length, kSpace | kLetter | kNumbers);
   }
@@ -139,7 +168,7 @@ std::size_t llama3_piece(const Reader& reader, std::size_t begin) {
   }
   const Reader::Class first = reader.at(begin);
   const std::size_t second = begin + first.length;
-  if (first.bits & kLetter) return reader.skip(second, kLetter);
+  if (first.bits & kLetter) return reader.skip_letters(second);
   if (first.bits & kNumber) {
     std::size_t end = second;
     for (std::size_t count = 1; count < kNumberGroup && !reader.at_end(end); ++count) {
@@ -153,7 +182,7 @@ std::size_t llama3_piece(const Reader& reader, std::size_t begin) {
   if (!reader.at_end(second)) {
     next = reader.at(second);
     if ((next.bits & kLetter) && !(first.bits & kNewline)) {
-      return reader.skip(second + next.length, kLetter);
+      return reader.skip_letters(second + next.length);
     }
   }
   std::size_t symbols = begin;

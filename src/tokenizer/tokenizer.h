@@ -12,10 +12,10 @@ namespace tigerbot {
 
 using TokenId = std::int32_t;
 
-/// The ids of many texts: those of text i are ids[offsets[i]] to ids[offsets[i + 1]].
+/// The ids of many texts, in the blocks where the threads wrote them.
 struct EncodedBatch {
-  std::vector<TokenId> ids;
-  std::vector<std::size_t> offsets;  ///< one more than there are texts
+  std::vector<std::span<const TokenId>> texts;  ///< into the blocks
+  std::vector<std::unique_ptr<TokenId[]>> blocks;
 };
 
 /// One text that is decoded an id at a time; see StreamDecoder.

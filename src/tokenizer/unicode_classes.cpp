@@ -59,6 +59,8 @@ CharacterClasses::CharacterClasses() {
     if (is_new) blocks_.insert(blocks_.end(), classes.begin(), classes.end());
     first_[block] = entry->second;
   }
+  std::copy_n(blocks_.begin() + first_[0] * 64, 64, ascii_.begin());
+  std::copy_n(blocks_.begin() + first_[1] * 64, 64, ascii_.begin() + 64);
 }
 
 GeneralCategory CharacterClasses::category(char32_t code_point) const {

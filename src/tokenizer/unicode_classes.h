@@ -64,12 +64,12 @@ class CharacterClasses {
     return blocks_[(std::size_t{first_[code_point >> 6]} << 6) | (code_point & 63)];
   }
   GeneralCategory category(char32_t code_point) const;
-  std::uint8_t ascii(unsigned char byte) const {
-    return blocks_[(std::size_t{first_[byte >> 6]} << 6) | (byte & 63)];
-  }
+  /// The same for a byte below 0x80.
+  std::uint8_t ascii(unsigned char byte) const { return ascii_[byte]; }
 
  private:
   CharacterClasses();
+  std::array<std::uint8_t, 128> ascii_{};
   std::array<std::uint16_t, 0x110000 / 64> first_{};
   std::vector<std::uint8_t> blocks_;
 };

@@ -9,19 +9,21 @@
 namespace tigerbot {
 namespace {
 
-constexpr int kShortBits = 16, kLongBits = 14;
+constexpr int kShortBits = 17, kLongBits = 14;
 constexpr std::size_t kShortSize = 16, kLongSize = 63;
-// Words whose places in the tables are fetched together, so that their cache misses overlap.
-constexpr std::size_t kBlock = 64;
-// From this length on, words with characters beyond ASCII are cut where nothing joins.
-constexpr std::size_t kCutSize = 7;
+constexpr std::size_t kMoreIds = std::size_t{1} << 21;
+constexpr std::uint8_t kPartTag = 0x80;
 
-// Fresh zeroed memory straight from the system: pages that are never used cost nothing.
+// Fresh zeroed memory straight from the system: pages that are never used cost nothing. Large pages
+// spare the translation misses of lookups all over a table.
 template <typename T>
 T* map_zeroed(std::size_t count) {
   void* memory =
       mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+  madvise(memory, count * sizeof(T), MADV_HUGEPAGE);
+#endif
   return static_cast<T*>(memory);
 }
 
@@ -65,132 +67,149 @@ WordEncoder::WordEncoder()
 
 void WordEncoder::Unmap::operator()(void* memory) const { munmap(memory, size); }
 
-WordEncoder::Lookup WordEncoder::look(std::string_view word, const char* readable_end) {
-  Lookup lookup;
-  if (word.size() <= kShortSize) {
-    lookup.key = short_key(word, readable_end);
-    lookup.hash = fold(lookup.key[0] ^ 0x9E3779B97F4A7C15u,
-                       lookup.key[1] ^ (0xD1B54A32D192ED03u + word.size()));
-  } else {
+void WordEncoder::add_item(const BpeModel& model, std::string_view text, bool is_part,
+                           Readable readable) {
+  Item& item = items_[item_count_++];
+  item_bytes_ += text.size();
+  item.begin = text.data();
+  item.size = static_cast<std::uint32_t>(text.size());
+  item.is_part = is_part;
+  if (text.size() == 1) return;
+  if (text.size() <= kShortSize) {
+    item.tag = static_cast<std::uint8_t>(text.size());
+    // With ignore_merges a part may have other ids than the same bytes as a word.
+    if (is_part && model.ignore_merges()) item.tag |= kPartTag;
+    item.key = short_key(text, readable.end);
+    item.hash =
+        fold(item.key[0] ^ 0x9E3779B97F4A7C15u, item.key[1] ^ (0xD1B54A32D192ED03u + item.tag));
+    __builtin_prefetch(&short_words_[item.hash >> (64 - kShortBits)]);
+  } else if (text.size() <= kLongSize) {
     // The first and the last sixteen bytes tell most words apart.
     std::array<std::uint64_t, 4> parts;
-    std::memcpy(parts.data(), word.data(), 16);
-    std::memcpy(parts.data() + 2, word.data() + word.size() - 16, 16);
-    lookup.hash =
+    std::memcpy(parts.data(), text.data(), 16);
+    std::memcpy(parts.data() + 2, text.data() + text.size() - 16, 16);
+    item.hash =
         fold(fold(parts[0] ^ 0x9E3779B97F4A7C15u, parts[1] ^ 0xD1B54A32D192ED03u),
-             fold(parts[2] ^ 0xA0761D6478BD642Fu, parts[3] ^ word.size()) ^ 0xE7037ED1A0B428DBu);
-  }
-  return lookup;
-}
-
-void WordEncoder::prefetch(const Lookup& lookup, std::size_t size) const {
-  if (size <= kShortSize) {
-    __builtin_prefetch(&short_words_[lookup.hash >> (64 - kShortBits)]);
-  } else if (size <= kLongSize) {
-    const LongWord* entry = &long_words_[lookup.hash >> (64 - kLongBits)];
+             fold(parts[2] ^ 0xA0761D6478BD642Fu, parts[3] ^ text.size()) ^ 0xE7037ED1A0B428DBu);
+    const LongWord* entry = &long_words_[item.hash >> (64 - kLongBits)];
     __builtin_prefetch(entry);
     __builtin_prefetch(entry->ids.data());
   }
 }
 
+// Words with long runs beyond ASCII (a whole phrase in Chinese or Japanese) seldom come again, but
+// their parts between cuts do.
+void WordEncoder::add_word(const BpeModel& model, std::string_view word, Readable readable,
+                           IdBuffer& ids) {
+  if (item_count_ == kItems) flush(model, ids);
+  if (word.size() <= kShortSize || model.lacks_byte_of(word)) {
+    add_item(model, word, false, readable);
+    return;
+  }
+  for (std::size_t begin = 0; begin < word.size();) {
+    const std::size_t cut = model.next_cut(word, begin, readable.begin, readable.end);
+    if (item_count_ == kItems) flush(model, ids);
+    add_item(model, word.substr(begin, cut - begin), cut - begin != word.size(), readable);
+    begin = cut;
+  }
+}
+
+void WordEncoder::flush(const BpeModel& model, IdBuffer& ids) {
+  // A hit may store more ids than it has, hence the slack.
+  TokenId* const room = ids.room(item_bytes_ + kShortSize);
+  TokenId* next = room;
+  for (std::size_t i = 0; i < item_count_; ++i) next += encode_item(model, items_[i], next);
+  ids.commit(static_cast<std::size_t>(next - room));
+  item_count_ = 0;
+  item_bytes_ = 0;
+}
+
 void WordEncoder::encode(const BpeModel& model, ScannerKind scanner, std::string_view text,
                          IdBuffer& ids) {
-  const char* const readable_end = text.data() + text.size();
-  std::array<std::size_t, kBlock> ends;
-  std::array<Lookup, kBlock> lookups;
-  std::size_t begin = 0;
-  while (begin < text.size()) {
+  const Readable readable{text.data(), text.data() + text.size()};
+  std::array<std::size_t, kItems> ends;
+  for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t count = scan_words(scanner, text, begin, ends);
-    std::size_t word_begin = begin;
     for (std::size_t i = 0; i < count; ++i) {
-      const std::string_view word(text.data() + word_begin, ends[i] - word_begin);
-      lookups[i] = look(word, readable_end);
-      prefetch(lookups[i], word.size());
-      word_begin = ends[i];
-    }
-    // A hit stores three ids at once, hence the slack.
-    TokenId* const room = ids.room(word_begin - begin + 16);
-    TokenId* next = room;
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::string_view word(text.data() + begin, ends[i] - begin);
-      next += encode_word(model, word, lookups[i], readable_end, next);
+      add_word(model, std::string_view(text.data() + begin, ends[i] - begin), readable, ids);
       begin = ends[i];
     }
-    ids.commit(static_cast<std::size_t>(next - room));
   }
+  flush(model, ids);
 }
 
-void WordEncoder::encode_word(const BpeModel& model, std::string_view word,
-                              const char* readable_end, IdBuffer& ids) {
+void WordEncoder::encode_word(const BpeModel& model, std::string_view word, IdBuffer& ids) {
   if (word.empty()) return;
-  TokenId* const room = ids.room(word.size() + 16);
-  ids.commit(encode_word(model, word, look(word, readable_end), readable_end, room));
+  add_word(model, word, {word.data(), word.data() + word.size()}, ids);
+  flush(model, ids);
 }
 
-std::size_t WordEncoder::encode_word(const BpeModel& model, std::string_view word,
-                                     const Lookup& lookup, const char* readable_end, TokenId* ids) {
-  if (word.size() <= kShortSize) {
-    ShortPair& pair = short_words_[lookup.hash >> (64 - kShortBits)];
-    const auto matches = [&](const ShortWord& entry) {
-      return entry.size == word.size() && entry.key == lookup.key;
-    };
-    if (matches(pair.recent)) {
-      std::memcpy(ids, pair.recent.ids.data(), sizeof pair.recent.ids);
-      return pair.recent.count;
-    }
-    if (matches(pair.older)) {
-      std::memcpy(ids, pair.older.ids.data(), sizeof pair.older.ids);
-      std::swap(pair.recent, pair.older);
-      return pair.recent.count;
-    }
-    const std::size_t count = encode_new(model, word, readable_end, ids);
-    if (count <= 3) {
-      ShortPair& place = short_words_[lookup.hash >> (64 - kShortBits)];
-      place.older = place.recent;
-      place.recent = {lookup.key,
-                      {ids[0], ids[1], ids[2]},
-                      static_cast<std::uint8_t>(word.size()),
-                      static_cast<std::uint8_t>(count)};
-    }
-    return count;
+std::size_t WordEncoder::encode_item(const BpeModel& model, const Item& item, TokenId* ids) {
+  if (item.size == 1) {
+    ids[0] = model.byte_id(*item.begin);
+    return ids[0] >= 0 ? 1 : 0;
   }
-  if (word.size() > kLongSize) return encode_new(model, word, readable_end, ids);
-  LongWord& entry = long_words_[lookup.hash >> (64 - kLongBits)];
-  const std::array<std::uint64_t, 8> key = long_key(word);
+  if (item.size > kShortSize) return encode_long(model, item, ids);
+  ShortPair& pair = short_words_[item.hash >> (64 - kShortBits)];
+  const auto matches = [&](const ShortWord& entry) {
+    return entry.tag == item.tag && entry.key == item.key;
+  };
+  if (!matches(pair.recent)) {
+    if (!matches(pair.older)) return encode_new_short(model, item, pair, ids);
+    std::swap(pair.recent, pair.older);
+  }
+  const ShortWord& entry = pair.recent;
+  if (entry.count > entry.ids.size()) {
+    // A short word has no more ids than bytes: a copy of fixed size needs no loop.
+    std::memcpy(ids, more_ids_.data() + entry.ids[0], kShortSize * sizeof(TokenId));
+  } else {
+    std::memcpy(ids, entry.ids.data(), sizeof entry.ids);
+  }
+  return entry.count;
+}
+
+std::size_t WordEncoder::encode_new_short(const BpeModel& model, const Item& item, ShortPair& pair,
+                                          TokenId* ids) {
+  const std::size_t count =
+      item.is_part ? model.encode_part(item.text(), ids) : model.encode(item.text(), ids);
+  ShortWord entry{item.key, {ids[0], ids[1], ids[2]}, item.tag, static_cast<std::uint8_t>(count)};
+  if (count > entry.ids.size()) {
+    if (more_count_ + kShortSize > more_ids_.size()) {
+      if (more_ids_.size() >= kMoreIds) {
+        // Full: forget everything. This is rare.
+        std::memset(short_words_.get(), 0, sizeof(ShortPair) << kShortBits);
+        more_count_ = 0;
+      } else {
+        more_ids_.resize(std::max<std::size_t>(more_ids_.size() * 2, 4096));
+      }
+    }
+    entry.ids[0] = static_cast<TokenId>(more_count_);
+    std::copy_n(ids, count, more_ids_.data() + more_count_);
+    more_count_ += count;
+  }
+  pair.older = pair.recent;
+  pair.recent = entry;
+  return count;
+}
+
+std::size_t WordEncoder::encode_long(const BpeModel& model, const Item& item, TokenId* ids) {
+  const auto encode = [&] {
+    return item.is_part ? model.encode_part(item.text(), ids) : model.encode(item.text(), ids);
+  };
+  if (item.size > kLongSize || (item.is_part && model.ignore_merges())) return encode();
+  LongWord& entry = long_words_[item.hash >> (64 - kLongBits)];
+  const std::array<std::uint64_t, 8> key = long_key(item.text());
   if (entry.key == key) {
     std::copy_n(entry.ids.data(), entry.count, ids);
     return entry.count;
   }
-  const std::size_t count = encode_new(model, word, readable_end, ids);
+  const std::size_t count = encode();
   if (count <= entry.ids.size()) {
     entry.key = key;
     entry.count = static_cast<std::uint32_t>(count);
     std::copy_n(ids, count, entry.ids.data());
   }
   return count;
-}
-
-// A word that no table holds. Its parts between cuts go through the tables in turn.
-std::size_t WordEncoder::encode_new(const BpeModel& model, std::string_view word, const char*,
-                                    TokenId* ids) {
-  if (word.size() >= kCutSize && !model.lacks_byte_of(word)) {
-    std::size_t cut = model.next_cut(word, 0);
-    if (cut != word.size()) {
-      if (const auto id = model.whole_word(word)) {
-        ids[0] = *id;
-        return 1;
-      }
-      std::size_t count = 0;
-      for (std::size_t begin = 0; begin < word.size();) {
-        const std::string_view part = word.substr(begin, cut - begin);
-        count += model.encode_part(part, ids + count);
-        begin = cut;
-        if (begin < word.size()) cut = model.next_cut(word, begin);
-      }
-      return count;
-    }
-  }
-  return model.encode(word, ids);
 }
 
 }  // namespace tigerbot

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "tokenizer/bpe_model.h"
 #include "tokenizer/id_buffer.h"
@@ -20,16 +21,16 @@ class WordEncoder {
   /// Appends the ids of the pieces that the scanner finds in `text` (valid UTF-8).
   void encode(const BpeModel& model, ScannerKind scanner, std::string_view text, IdBuffer& ids);
 
-  /// Appends the ids of one word; bytes up to `readable_end` may be read.
-  void encode_word(const BpeModel& model, std::string_view word, const char* readable_end,
-                   IdBuffer& ids);
+  /// Appends the ids of one word.
+  void encode_word(const BpeModel& model, std::string_view word, IdBuffer& ids);
 
  private:
-  // A word of up to 16 bytes that gives up to 3 ids; two share a cache line.
+  // A word of up to 16 bytes; two share a cache line. More ids than three are in more_ids_, from
+  // place ids[0] on.
   struct ShortWord {
     std::array<std::uint64_t, 2> key;
     std::array<TokenId, 3> ids;
-    std::uint8_t size;  // bytes of the word; 0 where the place is free
+    std::uint8_t tag;  // see Item; 0 where the place is free
     std::uint8_t count;
   };
   struct alignas(64) ShortPair {
@@ -43,16 +44,37 @@ class WordEncoder {
   };
   static_assert(sizeof(ShortPair) == 64 && sizeof(LongWord) == 128);
 
-  struct Lookup {
-    std::array<std::uint64_t, 2> key;  // of a short word
+  // A word, or a part of one between cuts, that awaits its ids.
+  struct Item {
+    const char* begin;
+    std::uint32_t size;
+    std::uint8_t tag;  // of a short word: its size, and whether it is a part
+    bool is_part;
     std::uint64_t hash;
+    std::array<std::uint64_t, 2> key;  // of a short word
+    std::string_view text() const { return {begin, size}; }
   };
-  static Lookup look(std::string_view word, const char* readable_end);
-  void prefetch(const Lookup& lookup, std::size_t size) const;
-  std::size_t encode_word(const BpeModel& model, std::string_view word, const Lookup& lookup,
-                          const char* readable_end, TokenId* ids);
-  std::size_t encode_new(const BpeModel& model, std::string_view word, const char* readable_end,
-                         TokenId* ids);
+  // What may be read around a word.
+  struct Readable {
+    const char *begin, *end;
+  };
+  void add_item(const BpeModel& model, std::string_view text, bool is_part, Readable readable);
+  void add_word(const BpeModel& model, std::string_view word, Readable readable, IdBuffer& ids);
+  void flush(const BpeModel& model, IdBuffer& ids);
+  std::size_t encode_item(const BpeModel& model, const Item& item, TokenId* ids);
+  std::size_t encode_long(const BpeModel& model, const Item& item, TokenId* ids);
+
+  std::size_t encode_new_short(const BpeModel& model, const Item& item, ShortPair& pair,
+                               TokenId* ids);
+
+  std::vector<TokenId> more_ids_;
+  std::size_t more_count_ = 0;
+
+  // Items are collected so that the cache misses of their lookups overlap.
+  static constexpr std::size_t kItems = 64;
+  std::array<Item, kItems> items_;
+  std::size_t item_count_ = 0;
+  std::size_t item_bytes_ = 0;
 
   struct Unmap {
     std::size_t size = 0;
