@@ -208,6 +208,9 @@ class ConfigReader {
       scaling.high_freq_factor = decimal(std::round((1.0 + 1.0 / offset) * 1e3) / 1e3);
       scaling.original_max_position_embeddings =
           std::llround(slope * (scaling.high_freq_factor - 1.0));
+    } else if (between.size() == 1) {  // one equation: Meta's 4 for the other
+      const auto [x, y] = between.front();
+      scaling.original_max_position_embeddings = std::llround((3.0 * y + 1.0) / x);
     }
     const std::vector<float> again = llama3_frequency_factors(config);
     for (std::size_t i = 0; i < factors.size(); ++i) {

@@ -295,7 +295,8 @@ class Parser {
             "it again",
             path_, quote(tensor.name), tensor.bytes, data + tensor.begin, file_bytes_);
       }
-      tensor.begin += data;
+      // A tensor without elements may lie past the last padding byte, which may be left out.
+      tensor.begin = std::min(data + tensor.begin, file_bytes_);
       order.push_back(&tensor);
     }
     std::ranges::sort(order, {}, [](const GgufTensorInfo* tensor) {

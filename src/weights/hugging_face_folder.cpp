@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/logging.h"
 #include "base/text.h"
 #include "weights/safetensors.h"
 #include "weights/wordpiece_vocabulary.h"
@@ -156,11 +157,10 @@ std::unique_ptr<Tokenizer> load_folder_tokenizer(const std::filesystem::path& fo
   role("eos_token", tokenizer->eos_id);
   role("pad_token", tokenizer->pad_id);
   role("unk_token", tokenizer->unk_id);
+  // Some published tokenizers have a padding token that the model was never given.
   if (tokenizer->size() > config.vocab_size) {
-    fail(
-        "{}: the tokenizer has {} pieces and the model an embedding of {}; they do not belong "
-        "together",
-        folder.string(), tokenizer->size(), config.vocab_size);
+    log_warning("{}: the tokenizer has {} pieces and the model an embedding of {}", folder.string(),
+                tokenizer->size(), config.vocab_size);
   }
   return tokenizer;
 }

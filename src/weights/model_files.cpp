@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "weights/gguf_config.h"
 #include "weights/hugging_face_folder.h"
 
@@ -41,6 +42,9 @@ ModelFiles open_gguf(const std::filesystem::path& path) {
   files.tensors = std::make_shared<const TensorSet>(open_gguf_tensors(file, files.config));
   files.eos_token_ids = files.config.eos_token_ids;
   files.chat_template = file->header.find_string("tokenizer.chat_template").value_or("");
+  if (!is_valid_utf8(files.chat_template)) {
+    fail("{}: tokenizer.chat_template is not UTF-8 text; the file is damaged", path.string());
+  }
   files.bos_token = token_text(*file, "bos");
   files.eos_token = token_text(*file, "eos");
   files.pad_token = token_text(*file, "padding");
@@ -115,6 +119,12 @@ GgufTokenizer read_gguf_tokenizer(const GgufFile& file) {
   tokenizer.add_bos = header.find_bool("tokenizer.ggml.add_bos_token");
   tokenizer.add_eos = header.find_bool("tokenizer.ggml.add_eos_token");
   tokenizer.add_space_prefix = header.find_bool("tokenizer.ggml.add_space_prefix");
+  tokenizer.remove_extra_whitespaces = header.find_bool("tokenizer.ggml.remove_extra_whitespaces");
+  tokenizer.lowercase = header.find_bool("tokenizer.ggml.normalizer.lowercase");
+  if (const GgufArray* rules = list("tokenizer.ggml.precompiled_charsmap", false)) {
+    tokenizer.precompiled_charsmap.assign(reinterpret_cast<const char*>(rules->numbers.data()),
+                                          rules->numbers.size());
+  }
   return tokenizer;
 }
 

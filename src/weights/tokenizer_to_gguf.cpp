@@ -213,9 +213,13 @@ void describe_byte_fallback(const Json& json, const std::string& path, GgufToken
 }
 
 // llama.cpp marks the beginning of a word where WordPiece marks its continuation.
-void describe_wordpiece(GgufTokenizer& gguf) {
+void describe_wordpiece(const Json& json, GgufTokenizer& gguf) {
   gguf.model = "bert";
   gguf.pre = "default";
+  if (json.contains("normalizer") && json["normalizer"].is_object() &&
+      json["normalizer"].contains("lowercase")) {
+    gguf.lowercase = json["normalizer"]["lowercase"] == true;
+  }
   for (std::size_t id = 0; id < gguf.tokens.size(); ++id) {
     std::string& text = gguf.tokens[id];
     if (gguf.token_types[id] != kNormal) continue;
@@ -241,7 +245,7 @@ GgufTokenizer from_tokenizer_json(const Json& json, const std::string& path,
   if (json.contains("added_tokens")) set_added_tokens(json["added_tokens"], path, pieces);
   GgufTokenizer& gguf = pieces.gguf;
   if (type == "WordPiece") {
-    describe_wordpiece(gguf);
+    describe_wordpiece(json, gguf);
   } else if (model.contains("byte_fallback") && model["byte_fallback"] == true) {
     describe_byte_fallback(json, path, gguf);
   } else {
@@ -301,6 +305,7 @@ void add_gguf_tokenizer(GgufWriter& writer, const GgufTokenizer& tokenizer) {
   flag("add_bos_token", tokenizer.add_bos);
   flag("add_eos_token", tokenizer.add_eos);
   flag("add_space_prefix", tokenizer.add_space_prefix);
+  flag("normalizer.lowercase", tokenizer.lowercase);
 }
 
 }  // namespace tigerbot

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/utf8.h"
-#include "weights/pre_tokenizer_names.h"
+#include "tokenizer/gguf_pre_tokenizers.h"
 #include "weights/tokenizer_conversion.h"
 #include "weights/wordpiece_vocabulary.h"
 
@@ -95,14 +95,12 @@ Json document(const GgufTokenizer& gguf) {
 }
 
 Json from_byte_level(const GgufTokenizer& gguf, const std::string& path) {
-  const PreTokenizerForm form = pre_tokenizer_form(gguf.pre, path);
-  // llama.cpp's default for Llama 3's kind, where the metadata are silent.
-  const bool default_bos = form.ignore_merges;
+  const GgufPreTokenizer form = gguf_pre_tokenizer(gguf.pre, path);
   Json json = document(gguf);
-  json["normalizer"] = form.normalizer;
-  json["pre_tokenizer"] = form.pre_tokenizer;
+  json["normalizer"] = Json::parse(form.normalizer);
+  json["pre_tokenizer"] = Json::parse(form.pre_tokenizer);
   json["post_processor"] =
-      post_processor(gguf, gguf.add_bos.value_or(default_bos), gguf.add_eos.value_or(false));
+      post_processor(gguf, gguf.add_bos.value_or(form.add_bos), gguf.add_eos.value_or(false));
   if (json["post_processor"].is_null()) {
     json["post_processor"] = {{"type", "ByteLevel"},
                               {"add_prefix_space", true},
@@ -215,7 +213,8 @@ Json from_wordpiece(const GgufTokenizer& gguf, const std::string& path) {
     }
     if (id + 1 < gguf.tokens.size()) vocabulary_text += '\n';
   }
-  return Json::parse(wordpiece_tokenizer_json(vocabulary_text, path, Json::object()));
+  return Json::parse(wordpiece_tokenizer_json(vocabulary_text, path,
+                                              {{"do_lower_case", gguf.lowercase.value_or(true)}}));
 }
 
 }  // namespace
