@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <map>
 #include <optional>
 
 #include "base/error.h"
@@ -43,17 +44,25 @@ std::string ranges_of(const Member& member) {
   return ranges;
 }
 
+// Every code point in order, and where each begins.
+struct AllCharacters {
+  std::string text;
+  std::vector<std::size_t> offsets;
+  std::vector<char32_t> code_points;
+  AllCharacters() {
+    for (char32_t code_point = 0; code_point < kCodePoints; ++code_point) {
+      if (is_surrogate(code_point)) continue;
+      offsets.push_back(text.size());
+      code_points.push_back(code_point);
+      append_utf8(text, code_point);
+    }
+  }
+};
+
 // Whether PCRE2's own `property` has each code point.
 std::vector<bool> members_in_pcre2(const std::string& property, const std::string& where) {
-  std::string text;
-  std::vector<char32_t> code_points;
-  std::vector<std::size_t> offsets;
-  for (char32_t code_point = 0; code_point < kCodePoints; ++code_point) {
-    if (is_surrogate(code_point)) continue;
-    offsets.push_back(text.size());
-    code_points.push_back(code_point);
-    append_utf8(text, code_point);
-  }
+  static const AllCharacters all;
+  const auto& [text, offsets, code_points] = all;
   const std::string pattern = property + "+";
   int error = 0;
   std::size_t error_offset = 0;
@@ -349,7 +358,9 @@ class Translation {
     for (char32_t p = 0; p < kCodePoints; ++p) {
       ours[p] = wanted[static_cast<std::size_t>(classes.category(p))];
     }
-    const std::vector<bool> theirs = members_in_pcre2("\\p{" + name + "}", where_);
+    const auto [found, is_new] = pcre2_members_.try_emplace(name);
+    if (is_new) found->second = members_in_pcre2("\\p{" + name + "}", where_);
+    const std::vector<bool>& theirs = found->second;
     bool surplus = false;
     for (char32_t p = 0; p < kCodePoints; ++p)
       surplus = surplus || (theirs[p] && !ours[p] && !is_surrogate(p));
@@ -367,6 +378,7 @@ class Translation {
   std::string result_;
   std::size_t position_ = 0;
   int depth_ = 0;
+  std::map<std::string, std::vector<bool>> pcre2_members_;  // by property, for it takes a while
 };
 
 }  // namespace
