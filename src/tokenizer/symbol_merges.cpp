@@ -76,7 +76,12 @@ std::size_t SymbolMerges::merge_short(Symbol* symbols, std::size_t count) const 
 std::size_t SymbolMerges::merge_long(Symbol* symbols, std::size_t count, Scratch& scratch) const {
   // Symbols stay where they are, linked; an absorbed one has priority kNone and no heap entry that
   // still counts. A heap entry (priority, place) counts if that is the pair's priority now.
-  auto& [priorities, previous, next, merged, heap, parts] = scratch;
+  std::vector<std::uint32_t>& priorities = scratch.priorities;
+  std::vector<std::uint32_t>& previous = scratch.previous;
+  std::vector<std::uint32_t>& next = scratch.next;
+  std::vector<Symbol>& merged = scratch.merged;
+  std::vector<std::uint64_t>& heap = scratch.heap;
+  std::vector<std::pair<Symbol, Symbol>>* const parts = scratch.parts;
   constexpr std::uint32_t kEnd = kNone;
   priorities.assign(count, kNone);
   merged.resize(count);
