@@ -182,11 +182,11 @@ TEST(Attention, GradientEqualsFiniteDifferencesInFloat64) {
 
 TEST(Attention, ASequenceHasTheSameBitsInAnyCompany) {
   for (const auto type : {at::kFloat, at::kBFloat16}) {
-    const auto [q, k, v] = random_inputs(900, 6, 2, 64, type);
-    const at::Tensor together = attention(q, k, v, make_sequences({700, 3, 197}));
-    const auto alone = [&](std::int64_t first, std::int64_t length) {
-      return attention(q.narrow(0, first, length), k.narrow(0, first, length),
-                       v.narrow(0, first, length), make_sequences({length}));
+    const AttentionInputs x = random_inputs(900, 6, 2, 64, type);
+    const at::Tensor together = attention(x.q, x.k, x.v, make_sequences({700, 3, 197}));
+    const auto alone = [&x](std::int64_t first, std::int64_t length) {
+      return attention(x.q.narrow(0, first, length), x.k.narrow(0, first, length),
+                       x.v.narrow(0, first, length), make_sequences({length}));
     };
     EXPECT_TRUE(together.equal(at::cat({alone(0, 700), alone(700, 3), alone(703, 197)})));
   }

@@ -138,16 +138,31 @@ void attention_forward(const AttentionTile& tile, std::int64_t split, float* sta
   if (first_row.first > begin) begin = first_row.first / kKeyBlock * kKeyBlock;
   if (last_row.last < end) end = last_row.last;
 
+  const auto keys_in_block = [end](std::int64_t key) {
+    return key >= end ? 0 : static_cast<int>(end - key < kKeyBlock ? end - key : kKeyBlock);
+  };
+  const Source* keys[kKeyBlock];
+  const Source* values[kKeyBlock];
+  row_addresses<S>(tile.keys, begin, keys_in_block(begin), keys);
+  prefetch_rows<S>(keys, keys_in_block(begin), tile.head_dim);
   for (std::int64_t key = begin; key < end; key += kKeyBlock) {
-    const int count = static_cast<int>(end - key < kKeyBlock ? end - key : kKeyBlock);
-    const Source* addresses[kKeyBlock];
-    row_addresses<S>(tile.keys, key, count, addresses);
+    // While keys are packed their values arrive, and with the values the next block's keys.
+    const int count = keys_in_block(key);
+    row_addresses<S>(tile.values, key, count, values);
     for (int i = 0; i < count; i += S::kWidth) {
-      pack_transposed<S>(addresses + i, smaller(S::kWidth, count - i), tile.head_dim,
-                         scratch.keys + i, kKeyBlock);
+      const int n = smaller(S::kWidth, count - i);
+      prefetch_rows<S>(values + i, n, tile.head_dim);
+      pack_transposed<S>(keys + i, n, tile.head_dim, scratch.keys + i, kKeyBlock);
     }
-    row_addresses<S>(tile.values, key, count, addresses);
-    pack_paired<S>(addresses, count, tile.head_dim, state.padded, scratch.values, state.padded);
+    const int next_count = keys_in_block(key + kKeyBlock);
+    row_addresses<S>(tile.keys, key + kKeyBlock, next_count, keys);
+    constexpr int kStep = 16;
+    for (int i = 0; i < count; i += kStep) {
+      prefetch_rows<S>(keys + i, smaller(kStep, next_count - i), tile.head_dim);
+      pack_paired<S>(values + i, smaller(kStep, count - i), tile.head_dim, state.padded,
+                     scratch.values + static_cast<std::int64_t>(i / S::kPair) * state.padded,
+                     state.padded);
+    }
 
     for (int r = 0; r < rows; r += S::kRows) {
       const int n = smaller(S::kRows, rows - r);
