@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "tokenizer/byte_level_alphabet.h"
-#include "tokenizer/encode_batch.h"
 #include "tokenizer/incremental_utf8.h"
 #include "tokenizer/utf8.h"
 
@@ -30,10 +29,6 @@ AddedTokenFinder make_finder(const Pipeline& pipeline, bool normalized) {
   return AddedTokenFinder(std::move(tokens), contents);
 }
 
-// Documents up to this size are encoded as one piece of work; longer ones are cut.
-constexpr std::size_t kWorkSize = std::size_t{1} << 18;
-constexpr std::size_t kRoomSlack = 4096;
-
 }  // namespace
 
 PipelineTokenizer::PipelineTokenizer(Pipeline pipeline)
@@ -42,6 +37,7 @@ PipelineTokenizer::PipelineTokenizer(Pipeline pipeline)
       normalized_tokens_(make_finder(pipeline_, true)) {
   kind = pipeline_.kind;
   std::vector<std::string>& pieces = pipeline_.pieces;
+  ids_.reserve(pieces.size() + pipeline_.added_tokens.size());
   for (const AddedToken& token : pipeline_.added_tokens) {
     const auto index = static_cast<std::size_t>(token.id);
     if (index >= pieces.size()) pieces.resize(index + 1);
@@ -50,7 +46,6 @@ PipelineTokenizer::PipelineTokenizer(Pipeline pipeline)
     if (token.special) special_[index] = true;
   }
   special_.resize(pieces.size());
-  ids_.reserve(pieces.size());
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     if (!pieces[i].empty()) ids_.try_emplace(pieces[i], static_cast<TokenId>(i));
   }
@@ -155,44 +150,6 @@ void PipelineTokenizer::encode(std::string_view text, const EncodeOptions& optio
   encode_text(text, options, *scratch);
   const std::span<const TokenId> encoded = scratch->ids.ids();
   ids.insert(ids.end(), encoded.begin(), encoded.end());
-}
-
-EncodedBatch PipelineTokenizer::encode_batch(std::span<const std::string_view> texts,
-                                             const EncodeOptions& options, int threads) const {
-  // Units of work: runs of whole texts of about kWorkSize together.
-  std::vector<std::size_t> unit_begins{0};
-  std::size_t size = 0;
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    size += texts[i].size();
-    if (size >= kWorkSize && i + 1 < texts.size()) {
-      unit_begins.push_back(i + 1);
-      size = 0;
-    }
-  }
-  unit_begins.push_back(texts.size());
-  EncodedBatch batch;
-  batch.texts.resize(texts.size());
-  batch.blocks.resize(unit_begins.size() - 1);
-  run_parallel(batch.blocks.size(), threads, [&](std::size_t u) {
-    const auto scratch = scratch_.borrow();
-    scratch->ids.clear();
-    std::size_t unit_size = 0;
-    for (std::size_t i = unit_begins[u]; i < unit_begins[u + 1]; ++i) unit_size += texts[i].size();
-    // Room for the most there can be: memory that is never written costs nothing.
-    scratch->ids.room(unit_size + kRoomSlack);
-    std::vector<std::size_t> ends;
-    for (std::size_t i = unit_begins[u]; i < unit_begins[u + 1]; ++i) {
-      encode_text(texts[i], options, *scratch);
-      ends.push_back(scratch->ids.size());
-    }
-    batch.blocks[u] = scratch->ids.release();
-    std::size_t begin = 0;
-    for (std::size_t i = 0; i < ends.size(); ++i) {
-      batch.texts[unit_begins[u] + i] = {batch.blocks[u].get() + begin, ends[i] - begin};
-      begin = ends[i];
-    }
-  });
-  return batch;
 }
 
 namespace {

@@ -77,7 +77,17 @@ class PipelineTokenizer : public Tokenizer {
   Segments segment(std::string_view text, bool parse_special_tokens) const;
   void encode_segment(const Segment& segment, Scratch& scratch) const;
   void encode_text(std::string_view text, const EncodeOptions& options, Scratch& scratch) const;
-  std::string_view decoded_bytes(TokenId id) const;
+
+  // A piece of one thread's work: whole texts, or a part of a long one.
+  struct WorkUnit {
+    std::size_t first_text, end_text;
+    std::vector<Segment> segments;  // of the part; none for whole texts
+  };
+  std::vector<WorkUnit> plan(std::span<const std::string_view> texts, const EncodeOptions& options,
+                             std::deque<Segments>& long_texts) const;
+  void encode_unit(const WorkUnit& unit, std::span<const std::string_view> texts,
+                   const EncodeOptions& options, Scratch& scratch,
+                   std::vector<std::size_t>& ends) const;
 
   Pipeline pipeline_;
   AddedTokenFinder raw_tokens_, normalized_tokens_;

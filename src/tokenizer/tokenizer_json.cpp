@@ -17,6 +17,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::int64_t kMaximumId = (std::int64_t{1} << 21) - 2;
+// Ids may have holes, but not absurdly large ones.
+constexpr std::size_t kMaximumHole = 65536;
 
 template <typename Model>
 class PieceModelOf : public PieceModel {
@@ -47,6 +49,10 @@ std::vector<std::string> read_vocabulary(const json& vocabulary, const std::stri
       fail("{}[\"{}\"]: an id must be a whole number of 0 to {}", where, item.key(), kMaximumId);
     }
     const auto id = static_cast<std::size_t>(value.get<std::uint64_t>());
+    if (id > vocabulary.size() + kMaximumHole) {
+      fail("{}[\"{}\"]: the id {} is absurd for {} pieces", where, item.key(), id,
+           vocabulary.size());
+    }
     if (id >= pieces.size()) pieces.resize(id + 1);
     if (!pieces[id].empty()) {
       fail("{}: \"{}\" and \"{}\" have the same id {}", where, pieces[id], item.key(), id);
@@ -162,6 +168,10 @@ void check_added_tokens(const Pipeline& pipeline, const std::string& where) {
       fail("{}: \"{}\" (id {}) contradicts another added token", where, token.content, token.id);
     }
     const auto index = static_cast<std::size_t>(token.id);
+    if (index > pipeline.pieces.size() + pipeline.added_tokens.size() + kMaximumHole) {
+      fail("{}: \"{}\" has the id {}, absurd for {} pieces", where, token.content, token.id,
+           pipeline.pieces.size());
+    }
     if (index < pipeline.pieces.size() && !pipeline.pieces[index].empty() &&
         pipeline.pieces[index] != token.content) {
       fail("{}: \"{}\" has the id {} of the piece \"{}\"", where, token.content, token.id,
@@ -210,8 +220,17 @@ std::unique_ptr<Tokenizer> parse_tokenizer_json(std::string_view text, const std
   const json model = node("model");
   read_model(model, path + ": model", pipeline);
   check_added_tokens(pipeline, path + ": added_tokens");
+  const std::vector<std::vector<TokenId>> around = {pipeline.post_processor.before,
+                                                    pipeline.post_processor.after};
   const auto unk_token = model.find("unk_token");
   auto tokenizer = std::make_unique<PipelineTokenizer>(std::move(pipeline));
+  for (const std::vector<TokenId>& ids : around) {
+    for (const TokenId id : ids) {
+      if (id >= tokenizer->size() || tokenizer->piece(id).empty()) {
+        fail("{}: post_processor: adds the id {}, which no piece has", path, id);
+      }
+    }
+  }
   if (unk_token != model.end() && unk_token->is_string()) {
     tokenizer->unk_id = tokenizer->id(unk_token->get<std::string>());
   }

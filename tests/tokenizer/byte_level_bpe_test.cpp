@@ -147,6 +147,23 @@ TEST(ByteLevelBpeText, HugeWordsTakeNoQuadraticTime) {
   }
 }
 
+TEST(ByteLevelBpeText, LongTextsAreCutForThreadsWithoutATrace) {
+  for (const char* name : {"gpt2_prefix_space.json", "llama3.json", "bloom.json", "falcon.json"}) {
+    const auto tokenizer = parse_tokenizer_json(read_golden(name), name);
+    std::string text = "x";
+    for (int i = 0; text.size() < 1'500'000; ++i) {
+      text += (i % 9 == 0 ? "<|end|>" : i % 5 == 0 ? " word\n" : i % 3 == 0 ? "中文 " : "abc  ");
+      text += std::to_string(i);
+    }
+    const std::string_view views[] = {"a", text, "", text, "b"};
+    const EncodedBatch batch = tokenizer->encode_batch(views, {}, 2);
+    for (std::size_t i = 0; i < 5; ++i) {
+      const std::vector<TokenId> ids(batch.texts[i].begin(), batch.texts[i].end());
+      EXPECT_EQ(ids, tokenizer->encode(views[i])) << name << " " << i;
+    }
+  }
+}
+
 TEST(ByteLevelBpeText, TheSameWordGivesTheSameIdsEveryTime) {
   const auto tokenizer = parse_tokenizer_json(read_golden("smollm2.json"), "smollm2.json");
   // More words than the tables of known words hold, so that places are taken over and over.

@@ -158,7 +158,7 @@ TEST(TokenizerJson, TheMinimalFileWorks) {
 
 // Each of these is one clear line that names the part.
 TEST(TokenizerJson, WhatWeDoNotKnowIsAnErrorThatNamesIt) {
-  const std::array<std::array<const char*, 3>, 40> kCases = {{
+  const std::array<std::array<const char*, 3>, 41> kCases = {{
       {"/colour", "1", "colour"},
       {"/version", "\"2.0\"", "version"},
       {"/normalizer", R"({"type":"Magic"})", "Magic"},
@@ -179,6 +179,7 @@ TEST(TokenizerJson, WhatWeDoNotKnowIsAnErrorThatNamesIt) {
       {"/pre_tokenizer", R"({"type":"CharDelimiterSplit","delimiter":"ab"})", "delimiter"},
       {"/pre_tokenizer", R"({"type":"Metaspace","replacement":"_","prepend_scheme":"odd"})", "odd"},
       {"/post_processor", R"({"type":"Magic"})", "Magic"},
+      {"/post_processor", R"({"type":"BertProcessing","sep":["x",2],"cls":["y",7]})", "id 7"},
       {"/post_processor", R"({"type":"BertProcessing","sep":["x",2],"cls":["y"]})", "cls"},
       {"/post_processor", R"({"type":"BertProcessing","sep":["x",2],"cls":["y",-1]})", "id"},
       {"/post_processor",
