@@ -1,3 +1,5 @@
+#include "ops/cross_entropy.h"
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/argmax.h>
 #include <ATen/ops/empty.h>
@@ -24,7 +26,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr std::int64_t kIgnoredLabel = -100;
 constexpr std::int64_t kChunkTokens = 256;
 
 void check_cross_entropy(const at::Tensor& hidden, const at::Tensor& weight,
@@ -130,6 +131,9 @@ CrossEntropy composed::cross_entropy(const at::Tensor& hidden, const at::Tensor&
 CrossEntropy cross_entropy(const at::Tensor& hidden, const at::Tensor& weight,
                            const at::Tensor& labels, const at::Tensor& token_weights) {
   check_cross_entropy(hidden, weight, labels, token_weights);
+  if (takes_kernels(hidden)) {
+    return fused_cross_entropy(hidden, weight, labels, token_weights);
+  }
   return composed::cross_entropy(hidden, weight, labels, token_weights);
 }
 

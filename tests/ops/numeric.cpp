@@ -46,6 +46,14 @@ void expect_close(const at::Tensor& actual, const at::Tensor& expected, double t
   }
 }
 
+void expect_close_overall(const at::Tensor& actual, const at::Tensor& expected, double tolerance,
+                          const std::string& what) {
+  ASSERT_EQ(actual.sizes(), expected.sizes()) << what;
+  const at::Tensor e = expected.detach().to(at::kDouble);
+  const double error = (actual.detach().to(at::kDouble) - e).norm().item<double>();
+  EXPECT_LE(error, tolerance * e.norm().item<double>()) << what;
+}
+
 void expect_same_bits(const at::Tensor& actual, const at::Tensor& expected,
                       const std::string& what) {
   ASSERT_EQ(actual.sizes(), expected.sizes()) << what;

@@ -22,6 +22,10 @@ at::Tensor random_tensor(at::IntArrayRef shape, std::uint64_t seed, double scale
 void expect_close(const at::Tensor& actual, const at::Tensor& expected, double tolerance,
                   const std::string& what);
 
+/// |actual - expected| <= tolerance * |expected| as vectors (Euclidean norms).
+void expect_close_overall(const at::Tensor& actual, const at::Tensor& expected, double tolerance,
+                          const std::string& what);
+
 /// Equal bits, type and shape.
 void expect_same_bits(const at::Tensor& actual, const at::Tensor& expected,
                       const std::string& what);

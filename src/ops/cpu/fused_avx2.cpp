@@ -70,6 +70,24 @@ struct S {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_or_si256(high, low));
   }
 
+  static float value(const float* p) { return *p; }
+  static float value(const Bf16* p) {
+    return __builtin_bit_cast(float, static_cast<std::uint32_t>(*p) << 16);
+  }
+  static V load_split(const std::uint16_t* high, const std::uint8_t* low) {
+    const __m256i upper = _mm256_castps_si256(load(high));
+    const __m256i lower =
+        _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(low)));
+    return _mm256_castsi256_ps(_mm256_or_si256(upper, _mm256_slli_epi32(lower, 8)));
+  }
+  static void store_split(std::uint16_t* high, std::uint8_t* low, V a) {
+    const __m256i bits = _mm256_add_epi32(_mm256_castps_si256(a), _mm256_set1_epi32(0x80));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(high), pack(_mm256_srli_epi32(bits, 16)));
+    const __m128i next =
+        pack(_mm256_and_si256(_mm256_srli_epi32(bits, 8), _mm256_set1_epi32(0xff)));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(low), _mm_packus_epi16(next, next));
+  }
+
   static V add(V a, V b) { return _mm256_add_ps(a, b); }
   static V sub(V a, V b) { return _mm256_sub_ps(a, b); }
   static V mul(V a, V b) { return _mm256_mul_ps(a, b); }
@@ -81,6 +99,11 @@ struct S {
     return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, zero(), _CMP_GT_OQ));
   }
   static V reciprocal(V a) { return div(set1(1), a); }
+  static float highest(V a) {
+    __m128 half = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    half = _mm_max_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
+  }
   static float sum(V a) {
     __m128 half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     half = _mm_add_ps(half, _mm_movehl_ps(half, half));
@@ -119,8 +142,8 @@ struct S {
     const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
     return _mm256_blendv_epi8(sum, quiet, nan);
   }
-  static __m128i narrow(V a) {
-    const __m256i halves = _mm256_srli_epi32(rounded(a), 16);
+  static __m128i narrow(V a) { return pack(_mm256_srli_epi32(rounded(a), 16)); }
+  static __m128i pack(__m256i halves) {
     return _mm_packus_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
   }
 };

@@ -54,6 +54,19 @@ struct Rotation {
   void* y = nullptr;      ///< [tokens, heads, head_dim]
 };
 
+struct CrossEntropyRow {
+  std::int64_t pieces = 0;
+  void* logits = nullptr;  ///< [pieces]; becomes the gradient where that is asked for
+  std::int64_t label = 0;
+  bool gradient = false;
+  float factor = 1;  ///< multiplies the gradient
+};
+
+struct CrossEntropyLoss {
+  float loss = 0;  ///< negative log-likelihood of the label
+  bool correct = false;
+};
+
 struct FusedKernels {
   void (*norm_forward)(const NormForward& task);
   void (*norm_backward)(const NormBackward& task);
@@ -65,6 +78,10 @@ struct FusedKernels {
   void (*gelu_exact_backward)(std::int64_t n, const void* x, const void* dy, void* dx);
   void (*gelu_tanh)(std::int64_t n, const void* x, void* y);
   void (*gelu_tanh_backward)(std::int64_t n, const void* x, const void* dy, void* dx);
+  CrossEntropyLoss (*cross_entropy_row)(const CrossEntropyRow& task);
+  /// bfloat16 sums with 8 more bits beside them; see softmax-inl.h.
+  void (*add_split)(std::int64_t n, const std::uint16_t* part, std::uint16_t* high,
+                    std::uint8_t* low, bool last);
 };
 
 /// The best kernels that this machine (and any limit on it) allows, for bfloat16 or float32

@@ -40,6 +40,18 @@ struct S {
     store(p, even), store(p + 1, odd);
   }
 
+  static float value(const float* p) { return *p; }
+  static float value(const Bf16* p) { return load(p); }
+  static V load_split(const std::uint16_t* high, const std::uint8_t* low) {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(*high) << 16 |
+                                static_cast<std::uint32_t>(*low) << 8);
+  }
+  static void store_split(std::uint16_t* high, std::uint8_t* low, V a) {
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(a) + 0x80;
+    *high = static_cast<std::uint16_t>(bits >> 16);
+    *low = static_cast<std::uint8_t>(bits >> 8);
+  }
+
   static V add(V a, V b) { return a + b; }
   static V sub(V a, V b) { return a - b; }
   static V mul(V a, V b) { return a * b; }

@@ -6,6 +6,7 @@
 #include "ops/cpu/activation-inl.h"
 #include "ops/cpu/norm-inl.h"
 #include "ops/cpu/rotation-inl.h"
+#include "ops/cpu/softmax-inl.h"
 
 template <typename T>
 constexpr FusedKernels kernels_of() {
@@ -17,7 +18,9 @@ constexpr FusedKernels kernels_of() {
           gelu<ExactGelu, T>,
           gelu_backward<ExactGelu, T>,
           gelu<TanhGelu, T>,
-          gelu_backward<TanhGelu, T>};
+          gelu_backward<TanhGelu, T>,
+          cross_entropy_row<T>,
+          add_split};
 }
 
 constexpr FusedKernelTables kTables = {kernels_of<Bf16>(), kernels_of<float>()};

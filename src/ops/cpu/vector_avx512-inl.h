@@ -45,6 +45,24 @@ struct Avx512 {
     store(p + 16, _mm512_permutex2var_ps(even, high, odd));
   }
 
+  static float value(const float* p) { return *p; }
+  static float value(const Bf16* p) {
+    return __builtin_bit_cast(float, static_cast<std::uint32_t>(*p) << 16);
+  }
+  static V load_split(const std::uint16_t* high, const std::uint8_t* low) {
+    const __m512i lower =
+        _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low)));
+    return _mm512_castsi512_ps(
+        _mm512_or_si512(_mm512_castps_si512(load(high)), _mm512_slli_epi32(lower, 8)));
+  }
+  static void store_split(std::uint16_t* high, std::uint8_t* low, V a) {
+    const __m512i bits = _mm512_add_epi32(_mm512_castps_si512(a), _mm512_set1_epi32(0x80));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(high),
+                        _mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16)));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(low),
+                     _mm512_cvtepi32_epi8(_mm512_srli_epi32(bits, 8)));
+  }
+
   static V add(V a, V b) { return _mm512_add_ps(a, b); }
   static V sub(V a, V b) { return _mm512_sub_ps(a, b); }
   static V mul(V a, V b) { return _mm512_mul_ps(a, b); }
@@ -56,6 +74,7 @@ struct Avx512 {
     return _mm512_mask_mov_ps(b, _mm512_cmp_ps_mask(x, zero(), _CMP_GT_OQ), a);
   }
   static V reciprocal(V a) { return _mm512_rcp14_ps(a); }
+  static float highest(V a) { return _mm512_reduce_max_ps(a); }
   static float sum(V a) { return _mm512_reduce_add_ps(a); }
 
   static void split(V t, V& whole, V& fraction) {

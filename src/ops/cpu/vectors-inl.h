@@ -30,6 +30,10 @@ struct Whole {
     S::store_pairs(p, even, odd);
   }
   static TIGERBOT_INLINE V keep(V a) { return a; }
+  template <typename T>
+  static TIGERBOT_INLINE V load_or(const T* p, V) {
+    return S::load(p);
+  }
 };
 struct Part {
   std::int64_t n;
@@ -52,6 +56,11 @@ struct Part {
     T both[2 * S::kWidth];
     S::store_pairs(both, even, odd);
     __builtin_memcpy(p, both, static_cast<std::size_t>(2 * n) * sizeof(T));
+  }
+  /// The lanes past n are those of `other`.
+  template <typename T>
+  TIGERBOT_INLINE V load_or(const T* p, V other) const {
+    return S::add(S::load_n(p, n), S::sub(other, S::keep_n(other, n)));
   }
   /// Zero in the lanes past n.
   TIGERBOT_INLINE V keep(V a) const { return S::keep_n(a, n); }
