@@ -1,12 +1,14 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
-#include <bit>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "tokenizer/tokenizer.h"
 
@@ -20,15 +22,19 @@ class WordCache {
   static constexpr std::size_t kMaxIds = 6;
 
   struct alignas(64) Slot {
-    std::array<std::uint64_t, 4> key{};  ///< the word, zero-padded; the last byte is its length
-    std::array<TokenId, kMaxIds> ids{};
-    float extra = 0;  ///< whatever the owner keeps beside the ids
-    std::uint32_t count = 0;
+    std::array<std::uint64_t, 4> key;  ///< the word, zero-padded; the last byte is its length
+    std::array<TokenId, kMaxIds> ids;
+    float extra;  ///< whatever the owner keeps beside the ids
+    std::uint32_t count;
     std::span<const TokenId> tokens() const { return {ids.data(), count}; }
   };
   using Key = std::array<std::uint64_t, 4>;
 
-  WordCache() : slots_(kSlots) {}
+  WordCache() : memory_(std::calloc(kSlots + 1, sizeof(Slot))) {
+    if (!memory_) throw std::bad_alloc();
+    const auto address = reinterpret_cast<std::uintptr_t>(memory_.get());
+    slots_ = reinterpret_cast<Slot*>((address + alignof(Slot) - 1) & ~(alignof(Slot) - 1));
+  }
 
   /// The key of `word`, at most kMaxBytes long. Bytes up to `readable_end` may be read.
   static Key key(std::string_view word, const char* readable_end) {
@@ -75,7 +81,12 @@ class WordCache {
     return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
   }
 
-  std::vector<Slot> slots_;
+  struct FreeDeleter {
+    void operator()(void* memory) const { std::free(memory); }
+  };
+  // From calloc, so that pages of slots never used cost nothing.
+  std::unique_ptr<void, FreeDeleter> memory_;
+  Slot* slots_;
 };
 
 }  // namespace tigerbot
