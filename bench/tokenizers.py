@@ -4,7 +4,8 @@
         --text NAME=DIR ... [--megabytes 48] [--rounds 3] [--threads 1 2] [--peers tokenizers ...]
 
 Each peer encodes the corpus once in a fresh process, so that no cache has seen the text; rounds are
-interleaved and the best one counts. Threads are pinned with taskset. The corpus takes the same share
+interleaved and the best one counts. Threads are pinned with taskset. CPU seconds are given too, for
+machines that are busy with something else. The corpus takes the same share
 of every DIR (as far as it has text), in documents of about 8 kB, shuffled with a fixed seed. Prints
 a Markdown table. Peers that are not installed or refuse the tokenizer are left out with their words.
 """
@@ -24,6 +25,9 @@ import subprocess
 import sys
 import tempfile
 import time
+
+# This file has the name of a peer.
+sys.path = [p for p in sys.path if pathlib.Path(p or ".").resolve() != pathlib.Path(__file__).resolve().parent]
 
 PEERS = ("tokenizers", "tiktoken", "fastokens", "kitoken", "splintr", "tokie", "gigatoken")
 DOCUMENT = 8_000
@@ -76,7 +80,10 @@ def tiktoken_encoding(path):
     for token in json.load(open(path))["added_tokens"]:
         special[token["content"]] = token["id"]
         ranks.pop(token["content"].encode(), None)
-    pattern = r"\p{N}|'(?:s|t|re|ve|m|ll|d)| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+(?=\p{N})|\s+"
+    contraction, rest = r"'(?:s|t|re|ve|m|ll|d)", r" ?\p{L}+|{}| ?[^\s\p{L}\p{N}]+|{}\s+(?!\S)|\s+"
+    digits = "individual_digits\": true" in json.dumps(json.load(open(path))["pre_tokenizer"])
+    numbers, spaces = (r"\p{N}", r"\s+(?=\p{N})|") if digits else (r" ?\p{N}+", "")
+    pattern = contraction + "|" + rest.replace("{}", numbers, 1).replace("{}", spaces, 1)
     return tiktoken.Encoding("bench", pat_str=pattern, mergeable_ranks=ranks, special_tokens=special)
 
 
@@ -88,41 +95,51 @@ def byte_alphabet():
     return table
 
 
+def from_flat(ids, offsets):
+    ids, offsets = array.array("I", ids), array.array("Q", offsets)
+    return [ids[a:b] for a, b in zip(offsets, offsets[1:])]
+
+
+def from_counts(ids, counts):
+    ids, at, out = ids.tolist(), 0, []
+    for count in counts.tolist():
+        out.append(ids[at : at + count])
+        at += count
+    return out
+
+
 def peer_encoder(name, path, threads):
-    """A function from a list of texts to a list of lists of ids."""
+    """A function from a list of texts to what the peer gives in its fastest form, and one from that
+    to a list of lists of ids."""
     if name == "tokenizers":
         from tokenizers import Tokenizer
 
         tokenizer = Tokenizer.from_file(path)
-        return lambda texts: [e.ids for e in tokenizer.encode_batch_fast(texts)]
+        return tokenizer.encode_batch_fast, lambda out: [e.ids for e in out]
     if name == "tiktoken":
         encoding = tiktoken_encoding(path)
-        return lambda texts: encoding.encode_batch(texts, num_threads=threads, allowed_special="all")
+        return lambda texts: encoding.encode_batch(texts, num_threads=threads, allowed_special="all"), list
     if name == "fastokens":
         import fastokens
 
-        tokenizer = fastokens.Tokenizer.from_file(path)
-        return lambda texts: [getattr(e, "ids", e) for e in tokenizer.encode_batch(texts)]
+        return fastokens.Tokenizer.from_file(path).encode_batch_flat, lambda out: from_flat(*out)
     if name == "kitoken":
         from kitoken import Kitoken
 
-        encoder = Kitoken.from_file(path)
-        return lambda texts: encoder.encode_all(texts, True)
+        encoder = Kitoken.from_tokenizers_file(path)
+        return lambda texts: encoder.encode_all(texts, True), list
     if name == "splintr":
         import splintr
 
-        tokenizer = splintr.Tokenizer.from_file(path) if hasattr(splintr.Tokenizer, "from_file") else splintr.from_json(path)
-        return lambda texts: tokenizer.encode_batch(texts)
+        return splintr.from_json(path).encode_batch_flat, lambda out: from_flat(*out)
     if name == "tokie":
         import tokie
 
-        tokenizer = tokie.Tokenizer.from_json(path)
-        return lambda texts: [getattr(e, "ids", e) for e in tokenizer.encode_batch(texts)]
+        return tokie.Tokenizer.from_json(path).encode_batch_flat, lambda out: from_counts(*out)
     if name == "gigatoken":
         import gigatoken
 
-        tokenizer = gigatoken.Tokenizer(path)
-        return lambda texts: tokenizer.encode_batch(texts)
+        return gigatoken.Tokenizer(path).encode_batch, list
     raise SystemExit(f"unknown peer {name}")
 
 
@@ -134,15 +151,16 @@ def run_peer(name, path, packed, threads, ids_file):
         (size,) = struct.unpack_from("<I", data, at)
         texts.append(data[at + 4 : at + 4 + size].decode())
         at += 4 + size
-    encode = peer_encoder(name, path, threads)
+    encode, to_lists = peer_encoder(name, path, threads)
     encode(["warm up the code, not a cache"])
-    begin = time.perf_counter()
-    ids = encode(texts)
-    seconds = time.perf_counter() - begin
+    begin, cpu_begin = time.perf_counter(), time.process_time()
+    out = encode(texts)
+    seconds, cpu_seconds = time.perf_counter() - begin, time.process_time() - cpu_begin
+    ids = to_lists(out)
     with open(ids_file, "wb") as out:
         for one in ids:
             out.write(array.array("i", [len(one), *one]).tobytes())
-    print(json.dumps({"seconds": seconds}))
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds}))
 
 
 def count_differences(ours, theirs):
@@ -195,19 +213,22 @@ def main():
                     if done.returncode != 0:
                         refused[name] = (done.stderr.strip().splitlines() or ["failed"])[-1][:160]
                         continue
-                    seconds = json.loads(done.stdout.strip().splitlines()[-1])["seconds"]
-                    rate = total / 1e6 / seconds
-                    best[name, threads] = max(best.get((name, threads), 0), rate)
+                    measured = json.loads(done.stdout.strip().splitlines()[-1])
+                    for kind in ("seconds", "cpu_seconds"):
+                        rate = total / 1e6 / measured[kind]
+                        best[name, threads, kind] = max(best.get((name, threads, kind), 0), rate)
                     if name not in differences:
                         differences[name] = count_differences(os.path.join(folder, "TigerBot"), ids)
         print(f"{total / 1e6:.1f} MB, {len(documents)} documents ({', '.join(name for name, _ in sources)})\n")
-        print("| encoder | " + " | ".join(f"MB/s, {t} thread{'s' if t > 1 else ''}" for t in arguments.threads) + " | documents that differ |")
-        print("|---|" + "---|" * (len(arguments.threads) + 1))
+        columns = [(t, kind) for kind in ("seconds", "cpu_seconds") for t in arguments.threads]
+        titles = [f"{'MB/s' if kind == 'seconds' else 'MB per CPU second'}, {t} thread{'s' if t > 1 else ''}" for t, kind in columns]
+        print("| encoder | " + " | ".join(titles) + " | documents that differ |")
+        print("|---|" + "---|" * (len(columns) + 1))
         for name in names:
             if name in refused:
-                print(f"| {name} | " + "| " * len(arguments.threads) + f"| refused: {refused[name]} |")
+                print(f"| {name} | " + "| " * len(columns) + f"| refused: {refused[name]} |")
             else:
-                rates = " | ".join(f"{best[name, t]:.1f}" for t in arguments.threads)
+                rates = " | ".join(f"{best[name, t, kind]:.1f}" for t, kind in columns)
                 print(f"| {name} | {rates} | {differences[name]} |")
 
 

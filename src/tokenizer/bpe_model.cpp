@@ -337,11 +337,17 @@ std::size_t BpeModel::merge_short(std::string_view word, TokenId* ids) const {
     if (before != 0) keys[previous] = kNoRank;
     if (try_next) {
       const std::uint32_t found = rank(with_next);
-      if (found != kNoRank) keys[at] = found << 6 | at;
+      if (found != kNoRank) {
+        keys[at] = found << 6 | at;
+        __builtin_prefetch(&merged_ids_[found]);
+      }
     }
     if (try_previous) {
       const std::uint32_t found = rank(with_previous);
-      if (found != kNoRank) keys[previous] = found << 6 | static_cast<std::uint32_t>(previous);
+      if (found != kNoRank) {
+        keys[previous] = found << 6 | static_cast<std::uint32_t>(previous);
+        __builtin_prefetch(&merged_ids_[found]);
+      }
     }
   }
   std::size_t count = 0;
