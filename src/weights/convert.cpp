@@ -217,9 +217,13 @@ MappedName gguf_name_of(const StoredTensor& tensor, const ModelConfig& config) {
 GgmlType matrix_type(const ModelFiles& files, const ConvertOptions& options) {
   if (options.quantized_type) return *options.quantized_type;
   if (options.dtype) return ggml_type_of(*options.dtype);
-  const std::string& stored = files.config.torch_dtype;
-  if (stored == "float32") return GgmlType::kF32;
-  return stored == "float16" ? GgmlType::kF16 : GgmlType::kBF16;
+  // As stored: the type of the largest tensor, for config.json does not always say it.
+  const StoredTensor* largest = nullptr;
+  for (const StoredTensor& tensor : files.tensors->tensors()) {
+    if (!largest || element_count(tensor.shape) > element_count(largest->shape)) largest = &tensor;
+  }
+  if (largest && (largest->type == "F32" || largest->type == "F64")) return GgmlType::kF32;
+  return largest && largest->type == "F16" ? GgmlType::kF16 : GgmlType::kBF16;
 }
 
 GgmlType type_of_tensor(const MappedName& name, const std::vector<std::int64_t>& shape,

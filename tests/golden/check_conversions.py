@@ -1,9 +1,9 @@
 """Checks that what `tigerbot convert` writes loads in transformers and llama.cpp with the same logits.
 
-    python tests/golden/check_conversions.py TIGERBOT LLAMA_CPP_BIN SMOLLM2_GGUF
+    python tests/golden/check_conversions.py TIGERBOT LLAMA_CPP_BIN SMOLLM2_GGUF MINILM_FOLDER
 
-TIGERBOT is the program, LLAMA_CPP_BIN the folder with llama-server and llama-quantize, SMOLLM2_GGUF
-the published SmolLM2-135M-Instruct. Needs torch, transformers, sentencepiece, gguf and safetensors;
+TIGERBOT is the program, LLAMA_CPP_BIN the folder with llama-server and llama-quantize, the others the
+published SmolLM2-135M-Instruct and all-MiniLM-L6-v2. Needs torch, transformers, sentencepiece, gguf and safetensors;
 not a part of test.sh.
 """
 
@@ -22,7 +22,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-TIGERBOT, LLAMA_BIN, SMOLLM2 = (pathlib.Path(p).resolve() for p in sys.argv[1:4])
+TIGERBOT, LLAMA_BIN, SMOLLM2, MINILM = (pathlib.Path(p).resolve() for p in sys.argv[1:5])
 TEXTS = [
     "How do I list files in Linux?",
     "  two spaces, tabs\t\tand\n\nlines\r\n 12345 67,89.01",
@@ -48,11 +48,11 @@ def convert(*args):
 class Server:
     """llama-server with one model."""
 
-    def __init__(self, model, port=18431):
+    def __init__(self, model, *options, port=18431):
         self.url = f"http://127.0.0.1:{port}"
         self.process = subprocess.Popen(
             [LLAMA_BIN / "llama-server", "-m", model, "--port", str(port), "-c", "512", "-t", "2", "-ctk", "f32",
-             "-ctv", "f32", "-fa", "off"],
+             "-ctv", "f32", "-fa", "off", *options],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(600):
             try:
@@ -223,15 +223,39 @@ def check_smollm2(work):
             total += tensor.data.size
         # A native build fuses x * id + 8.5, which moves a value that lies on the edge.
         check(f"SmolLM2 {kind}: llama-quantize's bytes", different / total < 1e-5, f"{different} of {total} differ")
-        with Server(ours) as server:
-            answer = server.post("/completion", prompt=tokenizer("The capital of France is")["input_ids"], n_predict=4,
-                                 temperature=0.0)
-            check(f"SmolLM2 {kind}: llama.cpp answers", "Paris" in answer["content"], repr(answer["content"]))
+        answers = []
+        for file in (ours, reference):
+            with Server(file) as server:
+                answers.append(server.post("/completion", prompt=tokenizer("The capital of France is")["input_ids"],
+                                           n_predict=8, temperature=0.0)["content"])
+        check(f"SmolLM2 {kind}: llama.cpp answers as with its own file", answers[0] == answers[1], repr(answers[0]))
     return tokenizer
+
+
+def check_minilm(work):
+    """An encoder: sentence vectors of llama.cpp, and of transformers after the way there and back."""
+    file, back = work / "minilm.gguf", work / "minilm_back"
+    convert(MINILM, file)
+    convert(file, back)
+    before, after = load_file(MINILM / "model.safetensors"), load_file(back / "model.safetensors")
+    check("MiniLM: every tensor comes back with its bits", all(torch.equal(before[k], v) for k, v in after.items()))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(MINILM)
+    again = transformers.AutoTokenizer.from_pretrained(back)
+    model = transformers.AutoModel.from_pretrained(back, dtype=torch.float32).eval()
+    check("MiniLM: ids", all(tokenizer(text)["input_ids"] == again(text)["input_ids"] for text in TEXTS))
+    with Server(file, "--embeddings", "--pooling", "mean") as server:
+        worst = 1.0
+        for text in TEXTS[:1] + ["A tiger sleeps in the long grass.", "Sentence vectors, compared!"]:
+            with torch.no_grad():
+                ours = model(**again(text, return_tensors="pt")).last_hidden_state[0].mean(0)
+            theirs = torch.tensor(server.post("/v1/embeddings", input=text)["data"][0]["embedding"])
+            worst = min(worst, torch.cosine_similarity(ours, theirs, dim=0).item())
+    check("MiniLM: llama.cpp's sentence vectors", worst > 0.9999, f"cosine {worst:.6f}")
 
 
 with tempfile.TemporaryDirectory() as folder:
     work = pathlib.Path(folder)
+    check_minilm(work)
     tokenizer = check_smollm2(work)
     check_sentencepiece(work, tokenizer)
     for name, model in variants():
