@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "cli/commands.h"
+#include "ops/cpu/allocator.h"
 #include "ops/cpu/isa.h"
 
 namespace {
@@ -100,6 +101,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
+    tigerbot::cpu::install_tensor_allocator();
     return run(argc, argv);
   } catch (const tigerbot::Error& error) {
     std::fprintf(stderr, "tigerbot: %s\n", error.what());

@@ -3,7 +3,6 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/index_select.h>
 
 #include <algorithm>
 
@@ -207,15 +206,11 @@ bool Engine::step() {
   }
   step.tables.blocks = step.tables.blocks.to(device_);
 
-  at::Tensor hidden = decoder_.forward(ids.to(device_), sequences, &step);
+  step.output_rows = last_rows;
+  const at::Tensor hidden = decoder_.forward(ids.to(device_), sequences, &step);
   for (Running* sequence : parts) sequence->cached += sequence->step;
   if (sampled.empty()) return true;
 
-  if (static_cast<std::int64_t>(last_rows.size()) != hidden.size(0)) {
-    const at::Tensor rows = at::empty({static_cast<std::int64_t>(last_rows.size())}, at::kLong);
-    std::copy(last_rows.begin(), last_rows.end(), rows.data_ptr<std::int64_t>());
-    hidden = at::index_select(hidden, 0, rows.to(device_));
-  }
   const at::Tensor logits = decoder_.logits(hidden)
                                 .to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/false)
                                 .contiguous();

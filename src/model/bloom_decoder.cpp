@@ -106,7 +106,7 @@ at::Tensor BloomDecoder::forward(const at::Tensor& ids, const Sequences& sequenc
   at::Tensor x = embedding_norm_(word_embeddings_(ids));  // [tokens, hidden_size]
   const at::Tensor slopes = slopes_.to(x.device());
   for (const BloomLayer& layer : layers_) x = layer(x, slopes, sequences, cache);
-  return norm_(x);
+  return norm_(wanted_rows(x, cache));
 }
 
 const at::Tensor& BloomDecoder::output_weight() const {

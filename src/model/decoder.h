@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "model/config.h"
@@ -15,6 +16,9 @@ namespace tigerbot {
 struct StepCache {
   std::vector<PagedKeyValues> layers;
   BlockTables tables;
+  /// The rows whose final hidden states are wanted, in increasing order; not given: all. A prompt
+  /// needs its last token's alone.
+  std::optional<std::vector<std::int64_t>> output_rows = std::nullopt;
 };
 
 /// A decoder-only transformer: the Llama family (RMSNorm, RoPE, SwiGLU, grouped-query attention)
@@ -31,7 +35,9 @@ class Decoder {
 
   /// Hidden states after the final norm. ids int32 or int64 [tokens] -> [tokens, hidden_size].
   /// Without a cache: whole sequences, differentiable. With one: this step's tokens are stored in
-  /// it and see all that it holds of their sequences.
+  /// it and see all that it holds of their sequences, and the result has the cache's output_rows
+  /// alone. A decoder may run such steps, which have no gradients, with its own packed copy of the
+  /// weights, made at the first one.
   virtual at::Tensor forward(const at::Tensor& ids, const Sequences& sequences,
                              const StepCache* cache = nullptr) = 0;
 

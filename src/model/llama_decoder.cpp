@@ -1,5 +1,7 @@
 #include "model/llama_decoder.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <tuple>
 
 #include "model/step.h"
@@ -104,6 +106,11 @@ at::Tensor LlamaDecoder::forward(const at::Tensor& ids, const Sequences& sequenc
                                  const StepCache* cache) {
   const ops::RopeAngles angles = rope_.angles(sequences, whole_lengths(sequences, cache));
   at::Tensor x = embed_tokens_(ids);  // the residual stream, [tokens, hidden_size]
+  pack_for(cache);
+  if (cache && packed_) {
+    return packed_->layers.step(x, angles, sequences, cache->tables, cache->layers,
+                                cache->output_rows);
+  }
   at::Tensor normed = layers_.front().input_norm(x);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const LlamaLayer& layer = layers_[i];
@@ -113,7 +120,48 @@ at::Tensor LlamaDecoder::forward(const at::Tensor& ids, const Sequences& sequenc
         layer.post_attention_norm.add(layer.attention(normed, angles, sequences, cache), x);
     std::tie(normed, x) = next_norm.add(layer.mlp(normed), x);
   }
-  return normed;
+  return wanted_rows(normed, cache);
+}
+
+void LlamaDecoder::pack_for(const StepCache* cache) {
+  if (at::GradMode::is_enabled()) {
+    packed_.reset();  // training may be about to change the weights
+    return;
+  }
+  if (!cache || packed_) return;
+  std::vector<ops::DecoderLayer> layers;
+  for (const LlamaLayer& layer : layers_) {
+    const LlamaAttention& attention = layer.attention;
+    const LlamaMlp& mlp = layer.mlp;
+    ops::DecoderLayer& plain = layers.emplace_back();
+    plain.input_norm = layer.input_norm.weight();
+    plain.query = attention.q_proj_.weight();
+    plain.key = attention.k_proj_.weight();
+    plain.value = attention.v_proj_.weight();
+    plain.query_bias = attention.q_proj_.bias();
+    plain.key_bias = attention.k_proj_.bias();
+    plain.value_bias = attention.v_proj_.bias();
+    if (attention.q_norm_) {
+      plain.query_norm = attention.q_norm_->weight();
+      plain.key_norm = attention.k_norm_->weight();
+    }
+    plain.output = attention.o_proj_.weight();
+    plain.output_bias = attention.o_proj_.bias();
+    plain.post_attention_norm = layer.post_attention_norm.weight();
+    plain.gate = mlp.gate_proj_.weight();
+    plain.up = mlp.up_proj_.weight();
+    plain.down = mlp.down_proj_.weight();
+    plain.gate_bias = mlp.gate_proj_.bias();
+    plain.up_bias = mlp.up_proj_.bias();
+    plain.down_bias = mlp.down_proj_.bias();
+    plain.sliding_window = attention.options_.sliding_window;
+  }
+  if (!ops::DecoderStack::applies(layers)) return;
+  const ops::DecoderShape shape{config_.num_attention_heads, config_.num_key_value_heads,
+                                config_.head_dim, config_.norm_eps,
+                                layers_.front().attention.options_.scale};
+  packed_.emplace(
+      Packed{ops::DecoderStack(layers, norm_.weight(), shape), ops::PackedWeight(output_weight())});
 }
 
 const at::Tensor& LlamaDecoder::output_weight() const {
@@ -121,6 +169,7 @@ const at::Tensor& LlamaDecoder::output_weight() const {
 }
 
 at::Tensor LlamaDecoder::logits(const at::Tensor& hidden) const {
+  if (packed_ && !at::GradMode::is_enabled()) return ops::linear(hidden, packed_->output);
   return ops::linear(hidden, output_weight());
 }
 

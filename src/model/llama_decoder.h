@@ -10,6 +10,8 @@
 #include "model/linear.h"
 #include "model/norm.h"
 #include "model/rope_table.h"
+#include "ops/decode_step.h"
+#include "ops/linear.h"
 
 namespace tigerbot {
 
@@ -78,6 +80,16 @@ class LlamaDecoder : public Decoder {
   std::vector<LlamaLayer> layers_;
   RmsNorm norm_;
   std::optional<Linear> lm_head_;  ///< none where the output layer is the embedding's
+
+  /// Copies of the weights for steps of inference.
+  struct Packed {
+    ops::DecoderStack layers;
+    ops::PackedWeight output;
+  };
+  std::optional<Packed> packed_;
+
+  /// Packs the weights where a step may run on packed ones, if they are not packed yet.
+  void pack_for(const StepCache* cache);
 };
 
 }  // namespace tigerbot

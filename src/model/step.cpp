@@ -1,5 +1,8 @@
 #include "model/step.h"
 
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/index_select.h>
+
 namespace tigerbot {
 
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
@@ -9,6 +12,14 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   const PagedKeyValues& blocks = cache->layers[layer];
   ops::store_key_values(k, v, sequences, cache->tables, blocks);
   return ops::paged_attention(q, blocks, sequences, cache->tables, options);
+}
+
+at::Tensor wanted_rows(const at::Tensor& hidden, const StepCache* cache) {
+  if (!cache || !cache->output_rows) return hidden;
+  std::vector<std::int64_t> rows = *cache->output_rows;
+  const at::Tensor index =
+      at::from_blob(rows.data(), {static_cast<std::int64_t>(rows.size())}, at::kLong).clone();
+  return at::index_select(hidden, 0, index.to(hidden.device()));
 }
 
 std::vector<std::int64_t> whole_lengths(const Sequences& sequences, const StepCache* cache) {

@@ -146,7 +146,7 @@ class DecoderStack::Run {
  public:
   Run(const DecoderStack& stack, const RopeAngles& angles, const Sequences& sequences,
       const BlockTables& tables, const std::vector<PagedKeyValues>& caches,
-      const std::vector<std::int64_t>& output_rows)
+      const std::optional<std::vector<std::int64_t>>& output_rows)
       : stack_(stack),
         angles_(angles),
         sequences_(sequences),
@@ -165,13 +165,12 @@ class DecoderStack::Run {
     const std::size_t last = stack.layers_.size() - 1;
     for (std::size_t i = 0; i <= last; ++i) {
       // Layers with the same window share a plan; the last one has fewer queries.
-      const bool narrowed = i == last && !output_rows.empty();
+      const bool narrowed = i == last && output_rows.has_value();
       const auto key = std::make_pair(stack.layers_[i].sliding_window, narrowed);
       if (!attention_.contains(key)) {
-        attention_.emplace(
-            key, cpu::StepAttention(sequences, tables, key.first,
-                                    narrowed ? output_rows : std::vector<std::int64_t>(), attention,
-                                    static_cast<int>(threads_)));
+        attention_.emplace(key, cpu::StepAttention(sequences, tables, key.first,
+                                                   narrowed ? output_rows : std::nullopt, attention,
+                                                   static_cast<int>(threads_)));
       }
     }
     for (const PagedKeyValues& cache : caches) block_size_ = cache.block_size();
@@ -185,7 +184,7 @@ class DecoderStack::Run {
     const std::int64_t size = bfloat16_ ? 2 : 4;
     const std::int64_t d = shape.head_dim;
     Rows residual = workspace.rows(tokens_, stack.hidden_, size);
-    Rows narrow_residual = workspace.rows(std::ssize(output_rows), stack.hidden_, size);
+    Rows narrow_residual = workspace.rows(wanted(), stack.hidden_, size);
     Rows normed = workspace.rows(tokens_, stack.hidden_, size);
     Rows heads = workspace.rows(tokens_, (shape.heads + 2 * shape.kv_heads) * d, size);
     Rows attended = workspace.rows(tokens_, shape.heads * d, size);
@@ -207,8 +206,7 @@ class DecoderStack::Run {
     const std::int64_t hidden = stack_.hidden_;
     const auto row_bytes = static_cast<std::size_t>(hidden * residual_.size);
     const auto* from = static_cast<const std::byte*>(embeddings.const_data_ptr());
-    const std::int64_t wanted = output_rows_.empty() ? tokens_ : std::ssize(output_rows_);
-    at::Tensor result = at::empty({wanted, hidden}, embeddings.options());
+    at::Tensor result = at::empty({wanted(), hidden}, embeddings.options());
     const Rows output{static_cast<std::byte*>(result.data_ptr()), hidden, residual_.size};
     constexpr std::size_t kPhasesOfLayer = 10;
     cpu::Crew::run(
@@ -220,7 +218,7 @@ class DecoderStack::Run {
           Rows residual = residual_;
           std::int64_t rows = tokens_;
           for (std::size_t i = 0; i < stack_.layers_.size(); ++i) {
-            const bool narrowed = i + 1 == stack_.layers_.size() && !output_rows_.empty();
+            const bool narrowed = i + 1 == stack_.layers_.size() && output_rows_.has_value();
             layer(member, i, residual, rows, narrowed);
           }
           norm(member, residual, rows, stack_.final_norm_, output);
@@ -229,6 +227,9 @@ class DecoderStack::Run {
   }
 
  private:
+  /// Rows of the result.
+  std::int64_t wanted() const { return output_rows_ ? std::ssize(*output_rows_) : tokens_; }
+
   /// fn(row) for all rows, in runs that are worth a thread's while.
   template <class Function>
   static void over_rows(cpu::CrewMember& member, std::int64_t rows, const Function& fn) {
@@ -390,9 +391,9 @@ class DecoderStack::Run {
     linear(member, normed_, rows, layer.query_key_value, layer.query_key_value_bias, heads_);
     place_heads(member, layer, cache);
     if (narrowed) {
-      rows = std::ssize(output_rows_);
+      rows = wanted();
       over_rows(member, rows, [&](std::int64_t i) {
-        const std::int64_t row = output_rows_[static_cast<std::size_t>(i)];
+        const std::int64_t row = (*output_rows_)[static_cast<std::size_t>(i)];
         std::memcpy(narrow_residual_.at(i), residual_.at(row),
                     static_cast<std::size_t>(stack_.hidden_ * residual_.size));
       });
@@ -400,7 +401,7 @@ class DecoderStack::Run {
       // Rows only move up, so that one thread can move them in place.
       member.phase(1, [&](std::int64_t) {
         for (std::int64_t i = 0; i < rows; ++i) {
-          std::memmove(heads_.at(i), heads_.at(output_rows_[static_cast<std::size_t>(i)]),
+          std::memmove(heads_.at(i), heads_.at((*output_rows_)[static_cast<std::size_t>(i)]),
                        static_cast<std::size_t>(shape.heads * shape.head_dim * heads_.size));
         }
       });
@@ -417,7 +418,7 @@ class DecoderStack::Run {
   const Sequences& sequences_;
   const BlockTables& tables_;
   const std::vector<PagedKeyValues>& caches_;
-  const std::vector<std::int64_t>& output_rows_;
+  const std::optional<std::vector<std::int64_t>>& output_rows_;
   bool bfloat16_;
   const cpu::LinearKernels& kernels_;
   std::int64_t tokens_;
@@ -432,7 +433,7 @@ class DecoderStack::Run {
 at::Tensor DecoderStack::step(const at::Tensor& embeddings, const RopeAngles& angles,
                               const Sequences& sequences, const BlockTables& tables,
                               const std::vector<PagedKeyValues>& caches,
-                              const std::vector<std::int64_t>& output_rows) const {
+                              const std::optional<std::vector<std::int64_t>>& output_rows) const {
   const std::int64_t tokens = sequences.tokens();
   check_shape("decode step", "embeddings", embeddings, {tokens, hidden_});
   check_shape("decode step", "angles.cos", angles.cos, {tokens, -1});
@@ -468,11 +469,12 @@ at::Tensor DecoderStack::step(const at::Tensor& embeddings, const RopeAngles& an
           s, context, sequences.length(s), tables.blocks.size(1), caches.front().block_size());
     }
   }
-  for (std::size_t i = 0; i < output_rows.size(); ++i) {
-    if (output_rows[i] < (i == 0 ? 0 : output_rows[i - 1] + 1) || output_rows[i] >= tokens) {
-      fail("decode step: output row {} of {} tokens is out of order or range", output_rows[i],
-           tokens);
+  std::int64_t least = 0;
+  for (const std::int64_t row : output_rows.value_or(std::vector<std::int64_t>())) {
+    if (row < least || row >= tokens) {
+      fail("decode step: output row {} of {} tokens is out of order or range", row, tokens);
     }
+    least = row + 1;
   }
   BlockTables whole = tables;
   whole.blocks = tables.blocks.contiguous();

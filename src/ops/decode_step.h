@@ -54,7 +54,7 @@ class DecoderStack {
   ///
   /// embeddings [tokens, hidden]; angles of each token, for the half-split rotation; caches: one
   /// for each layer; output_rows: the rows whose final states are wanted, in increasing order
-  /// (empty: all), and the last layer computes its queries and its perceptron for these alone.
+  /// (not given: all); the last layer computes its queries and its perceptron for these alone.
   /// -> [output_rows or tokens, hidden].
   ///
   /// Rounds to the storage type where the composed operations round. The bits of a row depend on
@@ -63,7 +63,7 @@ class DecoderStack {
   at::Tensor step(const at::Tensor& embeddings, const RopeAngles& angles,
                   const Sequences& sequences, const BlockTables& tables,
                   const std::vector<PagedKeyValues>& caches,
-                  const std::vector<std::int64_t>& output_rows = {}) const;
+                  const std::optional<std::vector<std::int64_t>>& output_rows = {}) const;
 
  private:
   /// A layer with weights packed, and norms and biases in float32.

@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "base/error.h"
@@ -177,7 +178,7 @@ Step make_step(const std::vector<std::int64_t>& lengths, const std::vector<std::
 
 at::Tensor run(const Model& model, const ops::DecoderStack& stack, const at::Tensor& x,
                const Step& step, const std::vector<PagedKeyValues>& caches,
-               const std::vector<std::int64_t>& output_rows = {}) {
+               const std::optional<std::vector<std::int64_t>>& output_rows = {}) {
   return stack.step(x, make_angles(model, step.sequences), step.sequences, step.tables, caches,
                     output_rows);
 }
@@ -272,8 +273,10 @@ TEST(DecodeStep, OutputRowsAreTheSameRows) {
   const at::Tensor x = embeddings(model, 51);
   const at::Tensor all = run(model, stack, x, step, make_cache(model));
   const std::vector<PagedKeyValues> caches = make_cache(model);
-  const at::Tensor some = run(model, stack, x, step, caches, {19, 20, 25, 50});
+  const at::Tensor some =
+      run(model, stack, x, step, caches, std::vector<std::int64_t>{19, 20, 25, 50});
   EXPECT_TRUE(at::equal(some, at::stack({all[19], all[20], all[25], all[50]})));
+  EXPECT_EQ(run(model, stack, x, step, make_cache(model), std::vector<std::int64_t>()).size(0), 0);
   // The keys and values of all tokens are there: the next step is the same.
   const Step next = make_step({1, 1, 1}, {20, 1, 30});
   const at::Tensor y = embeddings(model, 3);
@@ -328,8 +331,10 @@ TEST(DecodeStep, WrongInputsAreNamed) {
   EXPECT_THROW(run(model, stack, at::ones({4, 50}), step, caches), Error);
   EXPECT_THROW(run(model, stack, at::ones({3, 50}, at::kBFloat16), step, caches), Error);
   EXPECT_THROW(run(model, stack, at::ones({3, 50}), step, {caches[0]}), Error);
-  EXPECT_THROW(run(model, stack, at::ones({3, 50}), step, caches, {1, 1}), Error);
-  EXPECT_THROW(run(model, stack, at::ones({3, 50}), step, caches, {3}), Error);
+  EXPECT_THROW(run(model, stack, at::ones({3, 50}), step, caches, std::vector<std::int64_t>{1, 1}),
+               Error);
+  EXPECT_THROW(run(model, stack, at::ones({3, 50}), step, caches, std::vector<std::int64_t>{3}),
+               Error);
   Step too_long = make_step({3}, {200});
   EXPECT_THROW(run(model, stack, at::ones({3, 50}), too_long, caches), Error);
   std::vector<ops::DecoderLayer> mixed = model.layers;

@@ -22,7 +22,8 @@ RowSource rows_of(const at::Tensor& x, std::int64_t kv_head, const std::int32_t*
 }  // namespace
 
 StepAttention::StepAttention(const Sequences& sequences, const BlockTables& tables,
-                             std::int64_t sliding_window, const std::vector<std::int64_t>& rows,
+                             std::int64_t sliding_window,
+                             const std::optional<std::vector<std::int64_t>>& rows,
                              const StepAttentionShape& shape, int threads)
     : shape_(shape),
       group_(shape.heads / shape.kv_heads),
@@ -36,12 +37,12 @@ StepAttention::StepAttention(const Sequences& sequences, const BlockTables& tabl
     const std::int64_t length = sequences.length(s);
     const std::int64_t start = context_lengths_[static_cast<std::size_t>(s)] - length;
     const std::int64_t first = sequences.cu_seqlens[static_cast<std::size_t>(s)];
-    if (rows.empty()) {
+    if (!rows) {
       add_tiles(s, first, length, start);
       continue;
     }
-    for (; next_row < rows.size() && rows[next_row] < first + length; ++next_row) {
-      add_tiles(s, static_cast<std::int64_t>(next_row), 1, start + rows[next_row] - first);
+    for (; next_row < rows->size() && (*rows)[next_row] < first + length; ++next_row) {
+      add_tiles(s, static_cast<std::int64_t>(next_row), 1, start + (*rows)[next_row] - first);
     }
   }
 

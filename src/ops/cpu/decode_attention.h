@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "ops/cpu/attention_kernels.h"
@@ -28,11 +29,11 @@ struct StepRows {
 /// Which tile runs where, the same for all layers with the same window.
 class StepAttention {
  public:
-  /// `rows`: which tokens of the step have queries, in order (empty: all). Row i of the queries and
-  /// of the output is token rows[i].
+  /// `rows`: which tokens of the step have queries, in order (not given: all). Row i of the queries
+  /// and of the output is token rows[i].
   StepAttention(const Sequences& sequences, const BlockTables& tables, std::int64_t sliding_window,
-                const std::vector<std::int64_t>& rows, const StepAttentionShape& shape,
-                int threads);
+                const std::optional<std::vector<std::int64_t>>& rows,
+                const StepAttentionShape& shape, int threads);
 
   /// At most two phases.
   void run(CrewMember& member, const StepRows& queries, const StepRows& output,
