@@ -3,18 +3,16 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/full.h>
-#include <ATen/ops/stack.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 
 #include "base/error.h"
 #include "model/golden.h"
 #include "model/hashed_weights.h"
+#include "model/test_cache.h"
 
 namespace tigerbot {
 namespace {
@@ -32,55 +30,6 @@ std::vector<std::pair<std::int64_t, at::Tensor>> stored_rows(const Json& sequenc
 at::Tensor whole_logits(Decoder& decoder, const at::Tensor& ids, const Sequences& sequences) {
   return decoder.logits(decoder.forward(ids, sequences));
 }
-
-/// A paged cache whose blocks lie in no order, for the tests.
-class TestCache {
- public:
-  TestCache(const ModelConfig& config, std::int64_t sequences, std::int64_t longest,
-            at::ScalarType dtype)
-      : blocks_each_((longest + kBlockSize - 1) / kBlockSize) {
-    const std::int64_t blocks = sequences * blocks_each_;
-    for (std::int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-      // What was never stored must never be read.
-      const auto empty = [&] {
-        return at::full({blocks, config.num_key_value_heads, kBlockSize, config.head_dim},
-                        std::numeric_limits<float>::quiet_NaN(), dtype);
-      };
-      cache_.layers.push_back({empty(), empty()});
-    }
-    tables_ = at::empty({sequences, blocks_each_}, at::kInt);
-    auto* table = tables_.data_ptr<std::int32_t>();
-    // 7 shares no factor with the counts that occur, or the order is plain; both are fine.
-    for (std::int64_t i = 0; i < blocks; ++i) table[i] = static_cast<std::int32_t>(blocks - 1 - i);
-    held_.assign(static_cast<std::size_t>(sequences), 0);
-  }
-
-  /// The next step: `counts[i]` more tokens of sequence `which[i]`.
-  std::pair<Sequences, const StepCache*> step(const std::vector<std::int64_t>& which,
-                                              const std::vector<std::int64_t>& counts) {
-    std::vector<std::int64_t> starts;
-    std::vector<at::Tensor> rows;
-    cache_.tables.context_lengths.clear();
-    for (std::size_t i = 0; i < which.size(); ++i) {
-      std::int64_t& held = held_[static_cast<std::size_t>(which[i])];
-      starts.push_back(held);
-      held += counts[i];
-      rows.push_back(tables_[which[i]]);
-      cache_.tables.context_lengths.push_back(static_cast<std::int32_t>(held));
-    }
-    cache_.tables.blocks = at::stack(rows);
-    return {make_sequences(counts, starts), &cache_};
-  }
-
-  std::int64_t held(std::int64_t i) const { return held_[static_cast<std::size_t>(i)]; }
-
- private:
-  static constexpr std::int64_t kBlockSize = 16;
-  std::int64_t blocks_each_;
-  StepCache cache_;
-  at::Tensor tables_;
-  std::vector<std::int64_t> held_;
-};
 
 /// Logits of every token when the sequences come in chunks of these sizes, the last size repeated;
 /// sequence i begins i steps late, so that steps mix prefill and decode.
@@ -137,12 +86,16 @@ TEST_P(EveryDecoder, GivesTransformersLogitsInFloat32) {
   const auto decoder = make_decoder(golden_config(row()), hashed_source(), at::kFloat);
   const GoldenBatch batch = golden_batch(row());
   const at::Tensor logits = whole_logits(*decoder, batch.ids, batch.sequences);
+  double largest = 0;
   for (std::int64_t i = 0; i < batch.sequences.count(); ++i) {
     for (const auto& [position, expected] : stored_rows(row().at("sequences")[i])) {
-      EXPECT_LT(relative_error(logits[batch.sequences.cu_seqlens[i] + position], expected), 1e-5)
-          << "sequence " << i << " position " << position;
+      const double error =
+          relative_error(logits[batch.sequences.cu_seqlens[i] + position], expected);
+      EXPECT_LT(error, 1e-5) << "sequence " << i << " position " << position;
+      largest = std::max(largest, error);
     }
   }
+  RecordProperty("error", std::to_string(largest * 1e6) + "e-6");
 }
 
 /// Root mean square distance of our bfloat16 logits from our float32 ones, over transformers'.
@@ -196,6 +149,24 @@ TEST_P(EveryDecoder, GivesTheSameThroughThePagedCache) {
     EXPECT_LT(relative_error(chunked_logits(*decoder, batch, chunks, at::kFloat), whole), 1e-5)
         << "chunks of " << chunks.front();
   }
+}
+
+TEST_P(EveryDecoder, GivesOnlyTheRowsThatAStepWants) {
+  const auto decoder = make_decoder(golden_config(row()), hashed_source(), at::kFloat);
+  const std::vector<std::int64_t> ids = {5, 1, 7, 2, 9, 3, 4};
+  const auto hidden = [&](const std::optional<std::vector<std::int64_t>>& rows) {
+    TestCache cache(decoder->config(), 2, 16, at::kFloat);
+    const auto [sequences, step] = cache.step({0, 1}, {4, 3});
+    step->output_rows = rows;
+    return decoder->forward(tensor_of(ids), sequences, step);
+  };
+  const at::Tensor all = hidden(std::nullopt);
+  ASSERT_EQ(all.size(0), 7);
+  const at::Tensor wanted = hidden(std::vector<std::int64_t>{3, 5});
+  ASSERT_EQ(wanted.size(0), 2);
+  EXPECT_TRUE(wanted[0].equal(all[3]));
+  EXPECT_TRUE(wanted[1].equal(all[5]));
+  EXPECT_EQ(hidden(std::vector<std::int64_t>{}).size(0), 0);
 }
 
 TEST_P(EveryDecoder, ListsEachParameterOnceAndInOneType) {
