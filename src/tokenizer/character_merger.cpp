@@ -2,12 +2,13 @@
 
 #include <algorithm>
 
+#include "tokenizer/space_words.h"
 #include "tokenizer/utf8.h"
 
 namespace tigerbot {
 namespace {
 
-constexpr char32_t kSpaceSymbol = 0x2581;
+constexpr char32_t kSpaceCodePoint = 0x2581;
 constexpr std::pair<CharacterMerger::Symbol, CharacterMerger::Symbol> kNoParts{-1, -1};
 constexpr std::size_t kPageSize = 256;
 constexpr std::size_t kPages = 0x110000 / kPageSize;
@@ -15,24 +16,6 @@ constexpr std::size_t kPages = 0x110000 / kPageSize;
 // An unknown character as a symbol: it merges with nothing and remembers what it is.
 CharacterMerger::Symbol unknown_symbol(char32_t code_point) {
   return -1 - static_cast<CharacterMerger::Symbol>(code_point);
-}
-
-bool is_space_symbol(const char* at) {
-  return at[0] == '\xE2' && at[1] == '\x96' && at[2] == '\x81';
-}
-
-// Where the word that begins at `begin` ends: before the next U+2581 that follows something else.
-std::size_t word_end(std::string_view text, std::size_t begin) {
-  const char* const last = text.data() + text.size() - 3;  // where a U+2581 could still stand
-  const char* at = text.data() + begin;
-  if (text.size() - begin < 3) return text.size();
-  while (at <= last && is_space_symbol(at)) at += 3;
-  if (at == text.data() + begin) ++at;
-  while (at <= last) {
-    if (is_space_symbol(at)) return static_cast<std::size_t>(at - text.data());
-    ++at;
-  }
-  return text.size();
 }
 
 }  // namespace
@@ -52,7 +35,7 @@ CharacterMerger::CharacterMerger(Rules rules)
     code_points_[symbol] = code_point;
   }
   split_before_space_ = rules_.may_split;
-  const Symbol space = symbol_of(kSpaceSymbol);
+  const Symbol space = symbol_of(kSpaceCodePoint);
   for (const auto& [left, right] : rules_.joins) {
     if (right == space && left != space) split_before_space_ = false;
   }
@@ -80,13 +63,13 @@ void CharacterMerger::encode(std::string_view text, bool& after_unknown,
     return;
   }
   for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = split_before_space_ ? word_end(text, begin) : text.size();
+    const std::size_t end = split_before_space_ ? space_word_end(text, begin) : text.size();
     const std::string_view word = text.substr(begin, end - begin);
     begin = end;
     if (word.size() <= WordCache::kMaxBytes) {
       const WordCache::Key key = WordCache::key(word, readable_end);
       WordCache::Slot& slot = scratch->cache.slot(key);
-      if (slot.key != key) {
+      if (!slot.holds(key)) {
         word_ids.clear();
         encode_runs(word, *scratch, word_ids);
         WordCache::store(slot, key, word_ids);
@@ -158,7 +141,7 @@ void CharacterMerger::encode_word(std::string_view word, const char* readable_en
     } else if (symbols.size() > 2 && run.size() <= WordCache::kMaxBytes) {
       const WordCache::Key key = WordCache::key(run, readable_end);
       WordCache::Slot& slot = scratch.cache.slot(key);
-      if (slot.key == key) {
+      if (slot.holds(key)) {
         ids.insert(ids.end(), slot.tokens().begin(), slot.tokens().end());
       } else {
         const std::size_t before = ids.size();

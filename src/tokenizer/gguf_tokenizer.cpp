@@ -5,6 +5,7 @@
 #include "tokenizer/byte_level_bpe.h"
 #include "tokenizer/gguf_pre_tokenizers.h"
 #include "tokenizer/sentencepiece_tokenizer.h"
+#include "tokenizer/space_words.h"
 #include "tokenizer/wordpiece.h"
 
 namespace tigerbot {
@@ -12,8 +13,6 @@ namespace {
 
 using Json = nlohmann::json;
 using PieceType = SentencePieceModel::PieceType;
-
-constexpr std::string_view kSpaceSymbol = "\xE2\x96\x81";
 
 PieceType type_of(const GgufTokenizer& gguf, std::size_t id, const std::string& path) {
   if (gguf.token_types.empty()) return PieceType::kNormal;

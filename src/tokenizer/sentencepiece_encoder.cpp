@@ -4,14 +4,13 @@
 
 #include "base/error.h"
 #include "tokenizer/sentencepiece_normalizer.h"
+#include "tokenizer/space_words.h"
 #include "tokenizer/utf8.h"
 
 namespace tigerbot {
 namespace {
 
 using PieceType = SentencePieceModel::PieceType;
-
-constexpr std::string_view kSpaceSymbol = "\xE2\x96\x81";
 
 // The character and the word models: the text falls into parts by its characters alone, and each
 // part is a piece or unknown.
@@ -105,7 +104,8 @@ UnknownPieces::UnknownPieces(const SentencePieceModel& model, const std::string&
       byte_ids_[byte] = static_cast<TokenId>(id);
     }
   }
-  if (unk_id_ < 0 && !byte_fallback_) fail("{}: no piece is the unknown piece; the file is damaged", path);
+  if (unk_id_ < 0 && !byte_fallback_)
+    fail("{}: no piece is the unknown piece; the file is damaged", path);
   for (int byte = 0; byte_fallback_ && byte < 256; ++byte) {
     if (byte_ids_[byte] < 0) {
       fail("{}: byte_fallback is true, but the byte piece <0x{:02X}> is missing", path, byte);

@@ -1,11 +1,11 @@
 #include "tokenizer/sentencepiece_normalizer.h"
 
+#include "tokenizer/space_words.h"
 #include "tokenizer/utf8.h"
 
 namespace tigerbot {
 namespace {
 
-constexpr std::string_view kSpaceSymbol = "\xE2\x96\x81";
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
 }  // namespace

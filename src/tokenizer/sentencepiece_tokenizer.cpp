@@ -3,14 +3,13 @@
 #include <limits>
 
 #include "base/error.h"
+#include "tokenizer/space_words.h"
 #include "tokenizer/utf8.h"
 
 namespace tigerbot {
 namespace {
 
 using PieceType = SentencePieceModel::PieceType;
-
-constexpr std::string_view kSpaceSymbol = "\xE2\x96\x81";
 
 // True if `bytes`, ill-formed as they stand, may begin a well-formed character.
 bool may_go_on(std::string_view bytes) {

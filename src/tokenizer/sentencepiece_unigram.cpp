@@ -7,6 +7,7 @@
 #include "tokenizer/scratch_pool.h"
 #include "tokenizer/sentencepiece_encoder.h"
 #include "tokenizer/sentencepiece_normalizer.h"
+#include "tokenizer/space_words.h"
 #include "tokenizer/utf8.h"
 #include "tokenizer/word_cache.h"
 
@@ -15,7 +16,6 @@ namespace {
 
 using PieceType = SentencePieceModel::PieceType;
 
-constexpr std::string_view kSpaceSymbol = "\xE2\x96\x81";
 constexpr float kUnknownPenalty = 10.0f;
 
 // Viterbi over the text (Kudo 2018, arXiv:1804.10959). libsentencepiece adds the scores of a whole
@@ -60,12 +60,12 @@ class UnigramEncoder final : public SentencePieceEncoder {
     float total = 0;
     bool after_unknown = false;
     for (std::size_t begin = 0; begin < text.size();) {
-      const std::size_t end = may_split_ ? word_end(text, begin) : text.size();
+      const std::size_t end = may_split_ ? space_word_end(text, begin) : text.size();
       const std::string_view word = text.substr(begin, end - begin);
       if (word.size() <= WordCache::kMaxBytes) {
         const WordCache::Key key = WordCache::key(word, readable_end);
         WordCache::Slot& slot = scratch->cache.slot(key);
-        if (slot.key != key) fill(slot, key, word, *scratch);
+        if (!slot.holds(key)) fill(slot, key, word, *scratch);
         if (slot.count > 0 && slot.extra > rounding(total, *scratch)) {
           take_cached(slot, word, total, after_unknown, ids);
           begin = end;
@@ -91,11 +91,6 @@ class UnigramEncoder final : public SentencePieceEncoder {
     std::vector<TokenId> ids;
     WordCache cache;
   };
-
-  static std::size_t word_end(std::string_view text, std::size_t begin) {
-    while (text.substr(begin, 3) == kSpaceSymbol) begin += 3;
-    return std::min(text.find(kSpaceSymbol, begin), text.size());
-  }
 
   // A bound on what single precision can do to the difference of two paths through one word whose
   // sums begin at `total`: each of at most 31 additions rounds by half a unit in the last place.

@@ -109,7 +109,7 @@ void Unigram::encode(std::string_view word, std::vector<TokenId>& ids) const {
   }
   const WordCache::Key key = WordCache::key(word, word.data() + word.size());
   WordCache::Slot& slot = scratch->cache.slot(key);
-  if (slot.key == key) {
+  if (slot.holds(key)) {
     ids.insert(ids.end(), slot.tokens().begin(), slot.tokens().end());
     return;
   }

@@ -26,6 +26,10 @@ class WordCache {
     std::array<TokenId, kMaxIds> ids;
     float extra;  ///< whatever the owner keeps beside the ids
     std::uint32_t count;
+    bool holds(const std::array<std::uint64_t, 4>& other) const {
+      return ((key[0] ^ other[0]) | (key[1] ^ other[1]) | (key[2] ^ other[2]) |
+              (key[3] ^ other[3])) == 0;
+    }
     std::span<const TokenId> tokens() const { return {ids.data(), count}; }
   };
   using Key = std::array<std::uint64_t, 4>;
