@@ -236,5 +236,23 @@ TEST(Config, AbsurdValuesAreErrors) {
   }
 }
 
+TEST(Config, CutOrDamagedFilesAreErrorsAndNeverCrash) {
+  const std::string whole = llama_json(
+      "rope_scaling", R"({"rope_type": "yarn", "factor": 4, "beta_fast": 16, "truncate": false})");
+  ASSERT_EQ(message_of(whole), "no error");
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    EXPECT_NE(message_of(whole.substr(0, length)), "no error") << length;
+  }
+  std::uint32_t state = 1;
+  for (int round = 0; round < 5000; ++round) {
+    std::string damaged = whole;
+    for (int flips = 0; flips <= round % 3; ++flips) {
+      state = state * 1664525 + 1013904223;
+      damaged[(state >> 8) % damaged.size()] = static_cast<char>(state >> 24);
+    }
+    message_of(damaged);  // any answer but another exception
+  }
+}
+
 }  // namespace
 }  // namespace tigerbot
