@@ -50,14 +50,18 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error, int argc,
   std::string word;
   if (const auto* extras = dynamic_cast<const CLI::ExtrasError*>(&error); extras != nullptr) {
     const std::size_t colon = message.rfind(": ");
-    word = colon == std::string::npos ? "" : message.substr(colon + 2);
-    word = word.substr(0, word.find(' '));
+    const std::string rest = colon == std::string::npos ? "" : message.substr(colon + 2);
+    for (const std::string_view left : tigerbot::split(rest, ' ')) {
+      if (word.empty() || (left.starts_with("-") && !word.starts_with("-"))) word = left;
+    }
   } else if (command == &app && argc > 1) {
     word = argv[1];
   }
   word = word.substr(0, word.find('='));
   if (!word.empty()) {
-    message = (word.starts_with("-") ? "unknown option " : "unknown command ") +
+    message = (word.starts_with("-") ? "unknown option "
+               : command == &app     ? "unknown command "
+                                     : "unexpected word ") +
               tigerbot::quote(word) + tigerbot::did_you_mean(word, names);
   }
   std::string path;

@@ -96,7 +96,8 @@ TEST(Models, ListsWhatIsThere) {
   const ProgramResult result = run_tigerbot({"models", "--json"});
   ASSERT_EQ(result.status, 0) << result.err;
   bool found = false;
-  for (const auto& model : nlohmann::json::parse(result.out)["models"]) {
+  const auto report = nlohmann::json::parse(result.out);
+  for (const auto& model : report["models"]) {
     found |= model["name"] == kModel && model["bytes"].get<std::int64_t>() > 50'000'000;
   }
   EXPECT_TRUE(found) << result.out;

@@ -45,7 +45,7 @@ inline std::unique_ptr<Decoder> tiny_decoder(const ModelConfig& config = tiny_co
   return make_decoder(config, source, at::kFloat);
 }
 
-/// Piece i is the character 32 + i; the last piece is special.
+/// Piece i is the byte 32 + i; none is special.
 class CharacterTokenizer : public Tokenizer {
  public:
   using Tokenizer::encode;
@@ -68,7 +68,7 @@ class CharacterTokenizer : public Tokenizer {
     if (piece.size() != 1) return std::nullopt;
     return piece.front() - 32;
   }
-  bool is_special(TokenId id) const override { return id == 96; }
+  bool is_special(TokenId) const override { return false; }
 };
 
 }  // namespace tigerbot
