@@ -44,18 +44,19 @@ at::Tensor joined_bias(const std::vector<std::pair<at::Tensor, at::Tensor>>& wei
   return at::cat(parts);
 }
 
-/// Sixteen rows of a, sixteen of b, and so on, the last ones padded with zeros: panels of both in
-/// one stream.
+/// Rows whose 32-bit words are those of a and of b in turn: packed, both are one stream.
 at::Tensor interleaved(const at::Tensor& a, const at::Tensor& b) {
-  const std::int64_t panels = (a.size(0) + cpu::kPanelColumns - 1) / cpu::kPanelColumns;
-  at::Tensor both = at::zeros({panels, 2, cpu::kPanelColumns, a.size(1)}, a.options());
-  for (std::int64_t p = 0; p < panels; ++p) {
-    const std::int64_t first = p * cpu::kPanelColumns;
-    const std::int64_t rows = std::min(cpu::kPanelColumns, a.size(0) - first);
-    both[p][0].narrow(0, 0, rows).copy_(a.narrow(0, first, rows));
-    both[p][1].narrow(0, 0, rows).copy_(b.narrow(0, first, rows));
-  }
-  return both.flatten(0, 2);
+  const std::int64_t elements = a.scalar_type() == at::kBFloat16 ? 2 : 1;
+  const std::int64_t words = (a.size(1) + elements - 1) / elements;
+  at::Tensor both = at::zeros({a.size(0), words, 2, elements}, a.options());
+  const auto place = [&](const at::Tensor& from, std::int64_t side) {
+    at::Tensor whole = at::zeros({a.size(0), words * elements}, a.options());
+    whole.narrow(1, 0, from.size(1)).copy_(from);
+    both.select(2, side).copy_(whole.unflatten(1, {words, elements}));
+  };
+  place(a, 0);
+  place(b, 1);
+  return both.flatten(1);
 }
 
 /// Rows of activations: row r at base + r * stride elements.
@@ -247,59 +248,27 @@ class DecoderStack::Run {
     });
   }
 
-  cpu::PackedProduct product(const PackedWeight& weight) const {
-    return {&kernels_, static_cast<const char*>(weight.data()), weight.words(),
-            weight.out_features()};
-  }
-
   static std::int64_t words(const Rows& x) { return x.stride * x.size / 4; }
 
-  /// Sums of x times panels [first, end) of the weight to `store`.
-  template <class Store>
-  void multiply(cpu::CrewMember& member, const Rows& x, std::int64_t rows,
-                const PackedWeight& weight, std::int64_t first, std::int64_t end,
-                const Store& store) const {
-    const cpu::PackedProduct packed = product(weight);
-    const cpu::Partition partition(rows, end - first, threads_);
-    member.phase(partition.units(), [&](std::int64_t unit) {
-      cpu::ProductTile tile = partition.tile(unit);
-      tile.panel += first;
-      tile.panel_end += first;
-      packed.run(x.base, words(x), tile, [&](const cpu::SumBlock& block) {
-        for (std::int64_t r = 0; r < block.rows; ++r) {
-          store(block.sums + r * cpu::kSumStride, block.first_row + r, block.first_column,
-                block.columns);
-        }
-      });
-    });
+  static cpu::ProductOutput output(cpu::Finish finish, const Rows& out, const at::Tensor& bias) {
+    cpu::ProductOutput result;
+    result.finish = finish;
+    result.out = out.base;
+    result.stride = out.stride;
+    result.bias = floats(bias);
+    return result;
   }
 
-  template <class Store>
-  void multiply(cpu::CrewMember& member, const Rows& x, std::int64_t rows,
-                const PackedWeight& weight, const Store& store) const {
-    multiply(member, x, rows, weight, 0, weight.panels(), store);
-  }
-
-  /// out = x weight^T + bias.
+  /// out = x weight^T + bias, or added to what is there.
   void linear(cpu::CrewMember& member, const Rows& x, std::int64_t rows, const PackedWeight& weight,
-              const at::Tensor& bias, const Rows& out) const {
-    const float* b = floats(bias);
-    multiply(member, x, rows, weight,
-             [&](const float* sums, std::int64_t row, std::int64_t column, std::int64_t columns) {
-               kernels_.store(sums, b == nullptr ? nullptr : b + column, columns,
-                              out.at(row, column));
-             });
-  }
-
-  /// out += x weight^T + bias.
-  void add_linear(cpu::CrewMember& member, const Rows& x, std::int64_t rows,
-                  const PackedWeight& weight, const at::Tensor& bias, const Rows& out) const {
-    const float* b = floats(bias);
-    multiply(member, x, rows, weight,
-             [&](const float* sums, std::int64_t row, std::int64_t column, std::int64_t columns) {
-               kernels_.store_sum(sums, b == nullptr ? nullptr : b + column, columns,
-                                  out.at(row, column));
-             });
+              const at::Tensor& bias, cpu::Finish finish, const Rows& out) const {
+    const cpu::PackedProduct product{&kernels_, static_cast<const char*>(weight.data()),
+                                     weight.words(), weight.out_features(), x.size};
+    const cpu::Partition partition(rows, weight.panels(), threads_);
+    const cpu::ProductOutput where = output(finish, out, bias);
+    member.phase(partition.units(), [&](std::int64_t unit) {
+      product.run(x.base, words(x), partition.tile(unit), where);
+    });
   }
 
   /// Head norms and rotation of this step's queries and keys, and the keys and values to their
@@ -340,44 +309,15 @@ class DecoderStack::Run {
   /// x += down(silu(gate(x)) * up(x)).
   void perceptron(cpu::CrewMember& member, const Layer& layer, const Rows& x, std::int64_t rows,
                   const Rows& residual) const {
-    constexpr std::int64_t kStride = 2 * cpu::kSumStride;
-    const cpu::PackedProduct packed = product(layer.gate_up);
-    const cpu::Partition partition(rows, layer.gate_up.panels() / 2, threads_);
-    const std::int64_t step = rows <= cpu::kStreamRows ? 1 : cpu::kGroupPanels;
+    const cpu::PackedProduct product{&kernels_, static_cast<const char*>(layer.gate_up.data()),
+                                     layer.gate_up.words() / 2, stack_.intermediate_, x.size};
+    const cpu::Partition partition(rows, layer.gate_up.panels(), threads_);
+    cpu::ProductOutput where = output(cpu::Finish::kSwiglu, activated_, layer.gate_bias);
+    where.up_bias = floats(layer.up_bias);
     member.phase(partition.units(), [&](std::int64_t unit) {
-      const cpu::ProductTile tile = partition.tile(unit);
-      alignas(64) float sums[cpu::kBlockRows * kStride];
-      for (std::int64_t pair = tile.panel; pair < tile.panel_end; pair += step) {
-        const std::int64_t pairs = std::min(step, tile.panel_end - pair);
-        for (std::int64_t row = tile.row; row < tile.row_end; row += cpu::kBlockRows) {
-          const std::int64_t count = std::min(cpu::kBlockRows, tile.row_end - row);
-          // Two panels for a pair, in two halves that are whole groups.
-          packed.sums(x.base, words(x), row, count, 2 * pair, pairs, sums, kStride);
-          packed.sums(x.base, words(x), row, count, 2 * pair + pairs, pairs,
-                      sums + pairs * cpu::kPanelColumns, kStride);
-          for (std::int64_t r = 0; r < count; ++r) {
-            for (std::int64_t p = 0; p < pairs; ++p) {
-              activate(layer, (pair + p) * cpu::kPanelColumns,
-                       sums + r * kStride + 2 * p * cpu::kPanelColumns, row + r);
-            }
-          }
-        }
-      }
+      product.run_swiglu(x.base, words(x), partition.tile(unit), where);
     });
-    add_linear(member, activated_, rows, layer.down, layer.down_bias, residual);
-  }
-
-  /// The activations of a panel of gates and the panel of `up` that follows it.
-  void activate(const Layer& layer, std::int64_t column, float* gate, std::int64_t row) const {
-    float* up = gate + cpu::kPanelColumns;
-    const std::int64_t columns = std::min(cpu::kPanelColumns, stack_.intermediate_ - column);
-    if (layer.gate_bias.defined()) {
-      for (std::int64_t c = 0; c < columns; ++c) gate[c] += floats(layer.gate_bias)[column + c];
-    }
-    if (layer.up_bias.defined()) {
-      for (std::int64_t c = 0; c < columns; ++c) up[c] += floats(layer.up_bias)[column + c];
-    }
-    kernels_.store_swiglu(gate, up, columns, activated_.at(row, column));
+    linear(member, activated_, rows, layer.down, layer.down_bias, cpu::Finish::kAdd, residual);
   }
 
   /// One layer. `narrowed`: from the queries on only the output rows go on, and `residual` and
@@ -388,7 +328,8 @@ class DecoderStack::Run {
     const PagedKeyValues& cache = caches_[index];
     const DecoderShape& shape = stack_.shape_;
     norm(member, residual, rows, layer.input_norm, normed_);
-    linear(member, normed_, rows, layer.query_key_value, layer.query_key_value_bias, heads_);
+    linear(member, normed_, rows, layer.query_key_value, layer.query_key_value_bias,
+           cpu::Finish::kStore, heads_);
     place_heads(member, layer, cache);
     if (narrowed) {
       rows = wanted();
@@ -408,7 +349,7 @@ class DecoderStack::Run {
     }
     attention_.at({layer.sliding_window, narrowed})
         .run(member, {heads_.base, heads_.stride}, {attended_.base, attended_.stride}, cache);
-    add_linear(member, attended_, rows, layer.output, layer.output_bias, residual);
+    linear(member, attended_, rows, layer.output, layer.output_bias, cpu::Finish::kAdd, residual);
     norm(member, residual, rows, layer.post_attention_norm, normed_);
     perceptron(member, layer, normed_, rows, residual);
   }

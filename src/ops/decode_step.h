@@ -70,7 +70,7 @@ class DecoderStack {
   struct Layer {
     at::Tensor input_norm, post_attention_norm, query_norm, key_norm;
     PackedWeight query_key_value, output, down;
-    PackedWeight gate_up;  ///< panels of the two in turn: one stream
+    PackedWeight gate_up;  ///< words of the two in turn: one stream
     at::Tensor query_key_value_bias, output_bias, gate_bias, up_bias, down_bias;
     std::int64_t sliding_window = 0;
   };

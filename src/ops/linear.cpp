@@ -111,26 +111,15 @@ at::Tensor linear(const at::Tensor& x, const PackedWeight& weight, const at::Ten
 
   const bool bfloat16 = x.scalar_type() == at::kBFloat16;
   const cpu::LinearKernels& kernels = cpu::linear_kernels(bfloat16);
-  const cpu::PackedProduct product{
-      .kernels = &kernels,
-      .weight = static_cast<const char*>(weight.data()),
-      .words = weight.words(),
-      .columns = columns,
-  };
-  auto* out_bytes = static_cast<char*>(out.data_ptr());
-  const std::int64_t element_size = bfloat16 ? 2 : 4;
+  const cpu::PackedProduct product{&kernels, static_cast<const char*>(weight.data()),
+                                   weight.words(), columns, x.element_size()};
+  cpu::ProductOutput output;
+  output.out = out.data_ptr();
+  output.stride = columns;
+  output.bias = bias_data;
   const cpu::Partition partition(rows, weight.panels(), at::get_num_threads());
   cpu::for_units(partition.units(), [&](std::int64_t unit) {
-    product.run(
-        whole.const_data_ptr(), weight.words(), partition.tile(unit),
-        [&](const cpu::SumBlock& block) {
-          for (std::int64_t r = 0; r < block.rows; ++r) {
-            kernels.store(
-                block.sums + r * cpu::kSumStride,
-                bias_data == nullptr ? nullptr : bias_data + block.first_column, block.columns,
-                out_bytes + ((block.first_row + r) * columns + block.first_column) * element_size);
-          }
-        });
+    product.run(whole.const_data_ptr(), weight.words(), partition.tile(unit), output);
   });
   return out;
 }

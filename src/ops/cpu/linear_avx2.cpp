@@ -71,6 +71,7 @@ struct FloatLanes {
 };
 
 struct F32 : FloatLanes {
+  static constexpr std::int64_t kElementBytes = 4;
   using Word = V;
   static constexpr int kRowsOf1 = 5, kRowsOf2 = 3, kRowsOf3 = 2;
   static V round_storage(const V& v) { return v; }
@@ -98,6 +99,7 @@ struct F32 : FloatLanes {
 
 /// Two bfloat16 of each output as floats: the products of the first, then of the second.
 struct Bf16 : FloatLanes {
+  static constexpr std::int64_t kElementBytes = 2;
   struct Word {
     V first, second;
   };

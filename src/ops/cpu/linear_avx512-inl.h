@@ -26,20 +26,26 @@ struct FloatLanes {
   static V load_floats(const float* p, int count) {
     return count == 16 ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(mask(count), p);
   }
-  static void store_sums(float* p, V v) { _mm512_storeu_ps(p, v); }
 };
 
 struct F32Lanes : FloatLanes {
+  static constexpr std::int64_t kElementBytes = 4;
   static V round_storage(V v) { return v; }
   static V load_lanes(const void* p, std::int64_t offset, int count) {
     return load_floats(static_cast<const float*>(p) + offset, count);
   }
   static void store_lanes(void* p, std::int64_t offset, int count, V v) {
-    _mm512_mask_storeu_ps(static_cast<float*>(p) + offset, mask(count), v);
+    auto* to = static_cast<float*>(p) + offset;
+    if (count == 16) {
+      _mm512_storeu_ps(to, v);
+    } else {
+      _mm512_mask_storeu_ps(to, mask(count), v);
+    }
   }
 };
 
 struct Bf16Lanes : FloatLanes {
+  static constexpr std::int64_t kElementBytes = 2;
   /// The bits of the nearest bfloat16 in the upper half of each lane, ties to even.
   static __m512i rounded(V v) {
     const __m512i bits = _mm512_castps_si512(v);

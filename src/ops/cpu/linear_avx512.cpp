@@ -38,7 +38,7 @@ struct Bf16Storage : Bf16Lanes {
 
 struct F32 : F32Lanes {
   using Word = __m512;
-  static constexpr int kRowsOf1 = 8, kRowsOf2 = 8, kRowsOf3 = 8;
+  static constexpr int kRowsOf1 = 8, kRowsOf2 = 12, kRowsOf3 = 8;
   static Word load_word(const char* p) { return _mm512_loadu_ps(p); }
   static Word broadcast_word(const char* p) {
     float value;

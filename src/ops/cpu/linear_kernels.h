@@ -11,23 +11,37 @@ namespace tigerbot::cpu {
 inline constexpr std::int64_t kPanelColumns = 16;
 /// Panels that a block of rows is multiplied with at once.
 inline constexpr std::int64_t kGroupPanels = 3;
-/// Rows of a block: what `multiply` takes at most.
-inline constexpr std::int64_t kBlockRows = 24;
 /// Up to this many rows read the weights as one stream, a panel at a time.
 inline constexpr std::int64_t kStreamRows = 8;
 
+/// What becomes of the sums of a product, rounded to storage type where it says so.
+enum class Finish {
+  kStore,   ///< out = rounded(sum + bias)
+  kAdd,     ///< out = out + rounded(sum + bias): the residual stream
+  kSwiglu,  ///< out = silu(rounded(gate + bias)) * rounded(up + bias): panels are gate and up
+};
+
+struct ProductOutput {
+  Finish finish = Finish::kStore;
+  void* out = nullptr;             ///< of the first row and column
+  std::int64_t stride = 0;         ///< between rows, in elements
+  std::int64_t columns = 0;        ///< that exist from the first one on
+  const float* bias = nullptr;     ///< of the first column on, or null
+  const float* up_bias = nullptr;  ///< kSwiglu: of the second panel
+};
+
+/// How a product's panels lie in memory: bytes between words of a panel and between panels.
+struct PanelLayout {
+  std::int64_t word_bytes = 0;
+  std::int64_t panel_bytes = 0;
+};
+
 struct LinearKernels {
-  /// sums[r * stride + c] = row r of x times column c of `panels` consecutive panels.
-  /// rows <= kBlockRows, panels <= kGroupPanels; x rows are `x_stride` words of 4 bytes apart, as
-  /// long as `words`.
+  /// Rows of x times `panels` (<= kGroupPanels; kSwiglu: 2) panels. x rows are `x_stride` words of
+  /// 4 bytes apart, and `words` long.
   void (*multiply)(const void* x, std::int64_t x_stride, std::int64_t rows, const void* weight,
-                   std::int64_t words, std::int64_t panels, float* sums, std::int64_t stride);
-  /// out[c] = sums[c] + bias[c] in storage type; bias (float32) may be null.
-  void (*store)(const float* sums, const float* bias, std::int64_t columns, void* out);
-  /// out[c] = out[c] + stored(sums[c] + bias[c]): the sum with the residual stream.
-  void (*store_sum)(const float* sums, const float* bias, std::int64_t columns, void* out);
-  /// out[c] = silu(stored(gate[c])) * stored(up[c]).
-  void (*store_swiglu)(const float* gate, const float* up, std::int64_t columns, void* out);
+                   const PanelLayout& layout, std::int64_t words, std::int64_t panels,
+                   const ProductOutput& output);
   /// out = x / sqrt(mean(x^2) + eps) * weight.
   void (*rms_norm)(const void* x, const float* weight, std::int64_t features, float eps, void* out);
   /// Turns the halves of a head in place: (a cos - b sin, b cos + a sin).

@@ -59,10 +59,10 @@ struct FloatLanes {
   static V load_floats(const float* p, int count) {
     return each([&](int i) { return i < count ? p[i] : 0.0F; });
   }
-  static void store_sums(float* p, const V& v) { std::copy_n(v.lane, 16, p); }
 };
 
 struct F32 : FloatLanes {
+  static constexpr std::int64_t kElementBytes = 4;
   using Word = V;
   static constexpr int kRowsOf1 = 1, kRowsOf2 = 1, kRowsOf3 = 1;
   static V round_storage(const V& v) { return v; }
@@ -87,6 +87,7 @@ struct F32 : FloatLanes {
 
 /// Two bfloat16 of each output as floats: the products of the first, then of the second.
 struct Bf16 : FloatLanes {
+  static constexpr std::int64_t kElementBytes = 2;
   struct Word {
     V first, second;
   };

@@ -8,8 +8,8 @@
 /// How a product with a packed weight is cut into units for threads and blocks for caches.
 namespace tigerbot::cpu {
 
-/// Floats between rows of a block's sums.
-inline constexpr std::int64_t kSumStride = kGroupPanels * kPanelColumns;
+/// Rows are divided at multiples of this, which all tiles divide.
+inline constexpr std::int64_t kTileRows = 24;
 
 /// Rows [row, row_end) times panels [panel, panel_end).
 struct ProductTile {
@@ -30,7 +30,7 @@ class Partition {
     panel_units_ = (panels + kGroupPanels - 1) / kGroupPanels;
     const std::int64_t parts =
         std::clamp<std::int64_t>((8 * threads + panel_units_ - 1) / panel_units_, 1, 8);
-    unit_rows_ = ((rows + parts - 1) / parts + kBlockRows - 1) / kBlockRows * kBlockRows;
+    unit_rows_ = ((rows + parts - 1) / parts + kTileRows - 1) / kTileRows * kTileRows;
     row_units_ = (rows + unit_rows_ - 1) / unit_rows_;
   }
 
@@ -53,43 +53,52 @@ class Partition {
   std::int64_t panel_units_ = 1;
 };
 
-/// The sums of a block of rows and a group of panels, kSumStride apart.
-struct SumBlock {
-  const float* sums;
-  std::int64_t first_row, rows;
-  std::int64_t first_column, columns;
-};
-
 struct PackedProduct {
   const LinearKernels* kernels;
   const char* weight;
   std::int64_t words;    ///< of a row
   std::int64_t columns;  ///< output features
+  std::int64_t element_bytes;
 
-  const char* panel(std::int64_t index) const { return weight + index * words * 64; }
-
-  /// The sums of at most kGroupPanels panels for at most kBlockRows rows, `stride` apart.
-  void sums(const void* x, std::int64_t x_words, std::int64_t row, std::int64_t rows,
-            std::int64_t first_panel, std::int64_t panels, float* out,
-            std::int64_t stride = kSumStride) const {
-    kernels->multiply(static_cast<const char*>(x) + row * x_words * 4, x_words, rows,
-                      panel(first_panel), words, panels, out, stride);
+  /// One tile of x weight^T. x rows are x_words words apart; `output` is that of the whole product.
+  void run(const void* x, std::int64_t x_words, const ProductTile& tile,
+           const ProductOutput& output) const {
+    const std::int64_t rows = tile.row_end - tile.row;
+    const std::int64_t step = rows <= kStreamRows ? 1 : kGroupPanels;
+    const PanelLayout layout{64, 64 * words};
+    for (std::int64_t p = tile.panel; p < tile.panel_end; p += step) {
+      const ProductOutput part = at(output, tile.row, p * kPanelColumns);
+      kernels->multiply(row_of(x, x_words, tile.row), x_words, rows,
+                        weight + p * layout.panel_bytes, layout, words,
+                        std::min(step, tile.panel_end - p), part);
+    }
   }
 
-  /// Calls store(SumBlock) for every block of the tile. x rows are x_words words apart.
-  template <class Store>
-  void run(const void* x, std::int64_t x_words, const ProductTile& tile, const Store& store) const {
-    alignas(64) float out[kBlockRows * kSumStride];
-    const std::int64_t step = tile.row_end - tile.row <= kStreamRows ? 1 : kGroupPanels;
-    for (std::int64_t p = tile.panel; p < tile.panel_end; p += step) {
-      const std::int64_t group = std::min(step, tile.panel_end - p);
-      const std::int64_t column = p * kPanelColumns;
-      for (std::int64_t row = tile.row; row < tile.row_end; row += kBlockRows) {
-        const std::int64_t rows = std::min(kBlockRows, tile.row_end - row);
-        sums(x, x_words, row, rows, p, group, out);
-        store(SumBlock{out, row, rows, column, std::min(group * kPanelColumns, columns - column)});
-      }
+  /// One tile of silu(gate) * up, where the words of a panel of gates and of the panel of `up` with
+  /// the same columns stand in turn: two panels in one stream.
+  void run_swiglu(const void* x, std::int64_t x_words, const ProductTile& tile,
+                  const ProductOutput& output) const {
+    const PanelLayout layout{128, 64};
+    for (std::int64_t p = tile.panel; p < tile.panel_end; ++p) {
+      const ProductOutput part = at(output, tile.row, p * kPanelColumns);
+      kernels->multiply(row_of(x, x_words, tile.row), x_words, tile.row_end - tile.row,
+                        weight + p * 128 * words, layout, words, 2, part);
     }
+  }
+
+ private:
+  static const char* row_of(const void* x, std::int64_t x_words, std::int64_t row) {
+    return static_cast<const char*>(x) + row * x_words * 4;
+  }
+
+  /// The output from this row and column on.
+  ProductOutput at(const ProductOutput& output, std::int64_t row, std::int64_t column) const {
+    ProductOutput part = output;
+    part.out = static_cast<char*>(output.out) + (row * output.stride + column) * element_bytes;
+    part.columns = columns - column;
+    if (part.bias != nullptr) part.bias += column;
+    if (part.up_bias != nullptr) part.up_bias += column;
+    return part;
   }
 };
 
