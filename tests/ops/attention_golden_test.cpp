@@ -28,6 +28,7 @@ double error_of_kept_rows(const at::Tensor& actual, const nlohmann::json& expect
 }
 
 TEST(AttentionGolden, EqualsPyTorch) {
+  const ScopedThreads threads(1);
   std::ifstream file(TIGERBOT_SOURCE_DIR "/tests/golden/attention.json");
   const nlohmann::json golden = nlohmann::json::parse(file);
   const Sequences sequences = make_sequences(golden.at("lengths").get<std::vector<std::int64_t>>());

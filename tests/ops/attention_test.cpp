@@ -1,4 +1,3 @@
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <c10/core/GradMode.h>
@@ -76,6 +75,7 @@ class AttentionOfIsa : public testing::TestWithParam<Isa> {};
 
 TEST_P(AttentionOfIsa, EqualsTheDefinition) {
   const ScopedIsaLimit limit(GetParam());
+  const ScopedThreads threads(1);
   for (const Case& c : cases()) {
     SCOPED_TRACE(name_of(c));
     const Sequences sequences = make_sequences(c.lengths);
@@ -91,6 +91,7 @@ TEST_P(AttentionOfIsa, EqualsTheDefinition) {
 
 TEST_P(AttentionOfIsa, GradientsEqualThoseOfAutogradInFloat64) {
   const ScopedIsaLimit limit(GetParam());
+  const ScopedThreads threads(1);
   for (const Case& c : cases()) {
     SCOPED_TRACE(name_of(c));
     if (tokens_of(c) == 0) continue;
@@ -128,6 +129,7 @@ TEST(Attention, InstructionSetsAgree) {
 }
 
 TEST(Attention, ComposedOfAtenEqualsTheDefinition) {
+  const ScopedThreads threads(1);
   for (const Case& c : cases()) {
     SCOPED_TRACE(name_of(c));
     const Sequences sequences = make_sequences(c.lengths);
@@ -142,6 +144,7 @@ TEST(Attention, ComposedOfAtenEqualsTheDefinition) {
 }
 
 TEST(Attention, GradientEqualsFiniteDifferencesInFloat64) {
+  const ScopedThreads threads(1);
   const Sequences sequences = make_sequences({5, 3});
   for (const Case& c : {Case{{5, 3}, 4, 2, 6}, Case{{5, 3}, 2, 1, 5, false},
                         Case{{5, 3}, 3, 3, 4, true, 2, true}}) {
@@ -193,18 +196,16 @@ TEST(Attention, ASequenceHasTheSameBitsInAnyCompany) {
 }
 
 TEST(Attention, BitsDoNotDependOnTheNumberOfThreads) {
-  const int threads = at::get_num_threads();
-  const Sequences sequences = make_sequences({800, 130, 1});
+  const Sequences sequences = make_sequences({600, 130, 1});
   std::vector<std::vector<at::Tensor>> results;
   for (const int n : {1, 2, 5}) {
-    at::set_num_threads(n);
-    auto inputs = random_inputs(931, 6, 2, 64, at::kBFloat16);
+    const ScopedThreads threads(n);
+    auto inputs = random_inputs(731, 6, 2, 64, at::kBFloat16);
     for (at::Tensor* x : {&inputs.q, &inputs.k, &inputs.v}) x->set_requires_grad(true);
     const at::Tensor output = attention(inputs.q, inputs.k, inputs.v, sequences);
     output.backward(normal(output.sizes(), at::kBFloat16, 4));
     results.push_back({output, inputs.q.grad(), inputs.k.grad(), inputs.v.grad()});
   }
-  at::set_num_threads(threads);
   for (std::size_t i = 1; i < results.size(); ++i) {
     for (std::size_t j = 0; j < 4; ++j) EXPECT_TRUE(results[i][j].equal(results[0][j]));
   }
@@ -223,6 +224,7 @@ TEST(Attention, TakesSlicesOfAFusedProjection) {
 }
 
 TEST(Attention, LargeScoresDoNotOverflow) {
+  const ScopedThreads threads(1);
   const Sequences sequences = make_sequences({300});
   auto [q, k, v] = random_inputs(300, 2, 1, 64, at::kFloat);
   q = q * 100;
