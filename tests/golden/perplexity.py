@@ -9,6 +9,7 @@ import pathlib
 import sys
 
 import torch
+from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -36,6 +37,10 @@ def measure(model, ids, context, stride):
 def main():
     folder, gguf = sys.argv[1:3]
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=gguf)
+    # transformers reads the pieces of a GGUF file but not its pre-tokenizer ("smollm").
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=gguf, dtype=torch.float32)
     ids = tokenizer((ROOT / "LICENSE").read_text(), return_tensors="pt").input_ids
     print(json.dumps([measure(model, ids, *window) for window in WINDOWS], indent=1))
