@@ -82,7 +82,7 @@ int run(int argc, char** argv) {
   if (files.size() != 2) {
     tigerbot::fail(
         "usage: bench_tokenizer [--threads N] [--ids FILE] [--check-streaming] "
-        "TOKENIZER_JSON CORPUS");
+        "TOKENIZER_JSON|SENTENCEPIECE_MODEL CORPUS");
   }
   using Clock = std::chrono::steady_clock;
   const auto seconds = [](Clock::time_point begin, Clock::time_point end) {
@@ -94,10 +94,15 @@ int run(int argc, char** argv) {
   std::size_t size = 0;
   for (const std::string_view document : documents) size += document.size();
   const auto load_begin = Clock::now();
-  const auto tokenizer = tigerbot::parse_tokenizer_json(json, files[0]);
+  // A SentencePiece model is compared with `sentencepiece`, which adds and finds no special tokens.
+  const bool sentencepiece = files[0].ends_with(".model");
+  const auto tokenizer = sentencepiece ? tigerbot::parse_sentencepiece_model(json, files[0])
+                                       : tigerbot::parse_tokenizer_json(json, files[0]);
+  const tigerbot::Tokenizer::EncodeOptions options{.add_special_tokens = !sentencepiece,
+                                                   .parse_special_tokens = !sentencepiece};
   const auto begin = Clock::now();
   const std::clock_t cpu_begin = std::clock();
-  const tigerbot::EncodedBatch batch = tokenizer->encode_batch(documents, {}, threads);
+  const tigerbot::EncodedBatch batch = tokenizer->encode_batch(documents, options, threads);
   const auto end = Clock::now();
   const double cpu_seconds = static_cast<double>(std::clock() - cpu_begin) / CLOCKS_PER_SEC;
   std::size_t count = 0;

@@ -38,8 +38,8 @@ class UnigramEncoder final : public SentencePieceEncoder {
       if (piece.type != PieceType::kNormal && piece.type != PieceType::kUserDefined) continue;
       scores_[id] = piece.score;
       if (piece.type == PieceType::kUserDefined) {
-        // Costs nothing, so that it wins over pieces, which have negative scores.
-        scores_[id] = 0;
+        // libsentencepiece's bonus, which makes it win over pieces with negative scores.
+        scores_[id] = 0.1f * static_cast<float>(piece.text.size() - 1);
       }
       keys.emplace_back(piece.text, static_cast<std::int32_t>(id));
       for (std::size_t at = piece.text.find(kSpaceSymbol, 1); at != std::string::npos;
@@ -66,7 +66,8 @@ class UnigramEncoder final : public SentencePieceEncoder {
         const WordCache::Key key = WordCache::key(word, readable_end);
         WordCache::Slot& slot = scratch->cache.slot(key);
         if (!slot.holds(key)) fill(slot, key, word, *scratch);
-        if (slot.count > 0 && slot.extra > rounding(total, *scratch)) {
+        if (slot.count > 0 && std::fabs(total) < kResetScore - kWordScore &&
+            slot.extra > rounding(total)) {
           take_cached(slot, word, total, after_unknown, ids);
           begin = end;
           continue;
@@ -86,7 +87,6 @@ class UnigramEncoder final : public SentencePieceEncoder {
   };
   struct Scratch {
     std::vector<Best> best;
-    std::vector<double> lead;  // of the best path into each place over the second best
     std::vector<std::pair<std::int32_t, std::int32_t>> parts;
     std::vector<TokenId> ids;
     WordCache cache;
@@ -94,7 +94,7 @@ class UnigramEncoder final : public SentencePieceEncoder {
 
   // A bound on what single precision can do to the difference of two paths through one word whose
   // sums begin at `total`: each of at most 31 additions rounds by half a unit in the last place.
-  double rounding(float total, const Scratch&) const {
+  static double rounding(float total) {
     const double largest = std::fabs(double(total)) + kWordScore;
     return largest * (2.0 * WordCache::kMaxBytes) * FLT_EPSILON;
   }
@@ -123,9 +123,12 @@ class UnigramEncoder final : public SentencePieceEncoder {
     std::vector<Best>& best = scratch.best;
     best.assign(text.size() + 1, {});
     best[0].score = total;
+    std::size_t furthest = 0;
     for (std::size_t begin = 0; begin < text.size();) {
+      if (std::fabs(best[begin].score) > kResetScore) reset(best, begin, furthest);
       const float before = best[begin].score;
       begin += visit_pieces(text, begin, [&](std::size_t end, float score, TokenId id) {
+        furthest = std::max(furthest, end);
         Best& target = best[end];
         const float candidate = score + before;
         if (target.begin < 0 || candidate > target.score) {
@@ -134,6 +137,15 @@ class UnigramEncoder final : public SentencePieceEncoder {
       });
     }
     return best[text.size()].score;
+  }
+
+  // Keeps sums small: the one at `begin` becomes 0, and those beyond it lose as much.
+  static void reset(std::vector<Best>& best, std::size_t begin, std::size_t furthest) {
+    const float offset = best[begin].score;
+    best[begin].score = 0;
+    for (std::size_t i = begin + 1; i <= furthest; ++i) {
+      if (best[i].begin >= 0) best[i].score -= offset;
+    }
   }
 
   void take(std::string_view text, Scratch& scratch, bool& after_unknown,
@@ -192,7 +204,8 @@ class UnigramEncoder final : public SentencePieceEncoder {
     std::reverse(scratch.ids.begin(), scratch.ids.end());
     slot.key = key;
     slot.count = 0;  // seen, but not to be taken from here
-    if (unknown || best[size] < -kWordScore || scratch.ids.size() > WordCache::kMaxIds) return;
+    if (unknown || std::fabs(best[size]) > kWordScore || scratch.ids.size() > WordCache::kMaxIds)
+      return;
     WordCache::store(slot, key, scratch.ids);
     slot.extra = static_cast<float>(std::min(lead * 0.999, 1e9));
   }
@@ -206,7 +219,8 @@ class UnigramEncoder final : public SentencePieceEncoder {
     after_unknown = false;
   }
 
-  static constexpr double kWordScore = 1e4;  // words with greater scores are not cached
+  static constexpr float kResetScore = 100000;  // where libsentencepiece begins to count anew
+  static constexpr double kWordScore = 1e4;     // words with greater scores are not cached
 
   UnknownPieces unknown_;
   ByteTrie trie_;
