@@ -122,7 +122,6 @@ BpeModel::BpeModel(const std::vector<std::string>& pieces, const std::vector<std
   piece_offsets_.reserve(pieces.size() + 1);
   piece_offsets_.push_back(0);
   piece_table_.assign(std::bit_ceil(pieces.size() * 2 + 2), 0);
-  is_whole_ = std::make_unique<std::atomic<std::uint8_t>[]>(pieces.size());
   for (std::size_t id = 0; id < pieces.size(); ++id) {
     if (const auto bytes = from_byte_level(pieces[id])) piece_bytes_ += *bytes;
     if (piece_bytes_.size() > 0xFFFFFFFFu) fail("{}: the pieces take more than 4 GB", where);
@@ -247,41 +246,15 @@ std::int64_t BpeModel::find_piece(std::string_view bytes_of_piece) const {
   return -1;
 }
 
-std::optional<TokenId> BpeModel::merged_whole(std::string_view word) const {
-  const std::int64_t id = find_piece(word);
-  if (id < 0) return std::nullopt;
-  std::atomic<std::uint8_t>& state = is_whole_[static_cast<std::size_t>(id)];
-  std::uint8_t known = state.load(std::memory_order_relaxed);
-  if (known == 0) {
-    std::vector<TokenId> ids(word.size());
-    known = merge(word, ids.data()) == 1 && ids[0] == id ? 1 : 2;
-    state.store(known, std::memory_order_relaxed);
-  }
-  if (known == 1) return static_cast<TokenId>(id);
-  return std::nullopt;
-}
-
-std::optional<TokenId> BpeModel::whole_word(std::string_view word) const {
-  if (!ignore_merges_) return merged_whole(word);
-  const std::int64_t id = find_piece(word);
-  if (id < 0) return std::nullopt;
-  return static_cast<TokenId>(id);
-}
-
 std::size_t BpeModel::encode(std::string_view word, TokenId* ids) const {
-  if (const auto id = whole_word(word)) {
-    ids[0] = *id;
-    return 1;
+  if (ignore_merges_) {
+    const std::int64_t id = find_piece(word);
+    if (id >= 0) {
+      ids[0] = static_cast<TokenId>(id);
+      return 1;
+    }
   }
   return merge(word, ids);
-}
-
-std::size_t BpeModel::encode_part(std::string_view part, TokenId* ids) const {
-  if (const auto id = merged_whole(part)) {
-    ids[0] = *id;
-    return 1;
-  }
-  return merge(part, ids);
 }
 
 std::size_t BpeModel::merge(std::string_view word, TokenId* ids) const {

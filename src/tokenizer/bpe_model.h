@@ -1,10 +1,7 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
-#include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,7 +11,7 @@
 namespace tigerbot {
 
 /// The merges of byte-level BPE (Sennrich et al. 2016, arXiv:1508.07909; on bytes as GPT-2): turns
-/// one pre-token into ids. Immutable but for a memo; safe to use from many threads.
+/// one pre-token into ids. Immutable and safe to use from many threads.
 class BpeModel {
  public:
   /// `pieces` by id and `merges` ("left right") in rank order, spelled in the byte-level alphabet.
@@ -26,11 +23,9 @@ class BpeModel {
   /// Takes time n log n at worst.
   std::size_t encode(std::string_view word, TokenId* ids) const;
 
-  /// The same for a part of a word between cuts (see next_cut()).
-  std::size_t encode_part(std::string_view part, TokenId* ids) const;
-
-  /// The id of a word that encode() gives one id; nothing in doubt.
-  std::optional<TokenId> whole_word(std::string_view word) const;
+  /// The same by merging alone, whatever ignore_merges says: for a part of a word between cuts (see
+  /// next_cut()).
+  std::size_t merge(std::string_view part, TokenId* ids) const;
 
   /// The bytes that a piece stands for; empty for an id with no piece or outside the alphabet.
   std::string_view bytes(TokenId id) const;
@@ -86,11 +81,9 @@ class BpeModel {
 
   void add_merges(const std::vector<std::string>& merges, const std::string& where);
   void add_cuts();
-  std::size_t merge(std::string_view word, TokenId* ids) const;
   std::size_t merge_short(std::string_view word, TokenId* ids) const;
   std::size_t merge_long(std::string_view word, TokenId* ids) const;
   std::int64_t find_piece(std::string_view bytes) const;
-  std::optional<TokenId> merged_whole(std::string_view word) const;
 
   bool ignore_merges_ = false;
   bool has_every_byte_ = true;
@@ -108,9 +101,6 @@ class BpeModel {
   std::vector<std::uint32_t> piece_offsets_;  // size() + 1
   // Open addressing on the bytes: high half of the hash, then id + 1; 0 is empty.
   std::vector<std::uint64_t> piece_table_;
-  // Whether encode() gives a piece's bytes that one piece: 0 not known yet, 1 yes, 2 no.
-  mutable std::unique_ptr<std::atomic<std::uint8_t>[]> is_whole_;
-
   // For next_cut(): which contexts some merged piece has around the start of a non-ASCII
   // character; the first by (byte before, first byte), the second by a hash of up to three bytes
   // on both sides: a cut is safe where no such context is around it.

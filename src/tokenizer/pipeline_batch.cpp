@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include "tokenizer/encode_batch.h"
@@ -13,6 +14,13 @@ namespace {
 // Bytes of text in a unit of work, about.
 constexpr std::size_t kUnitSize = std::size_t{1} << 18;
 constexpr std::size_t kRoomSlack = 4096;
+// Ids in a block of memory that units share.
+constexpr std::size_t kBlockSize = std::size_t{1} << 21;
+
+void append(std::span<const TokenId> ids, IdBuffer& whole) {
+  std::copy(ids.begin(), ids.end(), whole.room(ids.size()));
+  whole.commit(ids.size());
+}
 
 }  // namespace
 
@@ -57,26 +65,31 @@ std::vector<PipelineTokenizer::WorkUnit> PipelineTokenizer::plan(
   return units;
 }
 
-void PipelineTokenizer::encode_unit(const WorkUnit& unit, std::span<const std::string_view> texts,
-                                    const EncodeOptions& options, Scratch& scratch,
-                                    std::vector<std::size_t>& ends) const {
+std::size_t PipelineTokenizer::size_of(const WorkUnit& unit,
+                                       std::span<const std::string_view> texts) const {
   std::size_t size = 0;
   for (const Segment& part : unit.segments) size += part.text.size();
   for (std::size_t i = unit.first_text; i < unit.end_text && unit.segments.empty(); ++i) {
     size += texts[i].size();
   }
-  // Room for the most there can be: memory that is never written costs nothing.
-  scratch.ids.clear();
-  scratch.ids.room(size + kRoomSlack);
+  return size;
+}
+
+std::vector<std::size_t> PipelineTokenizer::encode_unit(const WorkUnit& unit,
+                                                        std::span<const std::string_view> texts,
+                                                        const EncodeOptions& options,
+                                                        Scratch& scratch, IdBuffer& ids) const {
+  std::vector<std::size_t> ends;
   if (!unit.segments.empty()) {
-    for (const Segment& part : unit.segments) encode_segment(part, scratch);
-    ends.push_back(scratch.ids.size());
-    return;
+    for (const Segment& part : unit.segments) encode_segment(part, scratch, ids);
+    ends.push_back(ids.size());
+    return ends;
   }
   for (std::size_t i = unit.first_text; i < unit.end_text; ++i) {
-    encode_text(texts[i], options, scratch);
-    ends.push_back(scratch.ids.size());
+    encode_text(texts[i], options, scratch, ids);
+    ends.push_back(ids.size());
   }
+  return ends;
 }
 
 EncodedBatch PipelineTokenizer::encode_batch(std::span<const std::string_view> texts,
@@ -85,49 +98,54 @@ EncodedBatch PipelineTokenizer::encode_batch(std::span<const std::string_view> t
   const std::vector<WorkUnit> units = plan(texts, options, long_texts);
   EncodedBatch batch;
   batch.texts.resize(texts.size());
-  batch.blocks.resize(units.size());
-  std::vector<std::size_t> part_sizes(units.size());
+  std::vector<std::span<const TokenId>> parts(units.size());
+  std::mutex blocks_mutex;
+  const auto keep = [&](IdBlock block) {
+    const std::lock_guard lock(blocks_mutex);
+    batch.blocks.push_back(std::move(block));
+  };
   WorkQueue queue(units.size());
   run_parallel(queue, threads, [&](WorkQueue& work) {
     const auto scratch = scratch_.borrow();
-    std::vector<std::size_t> ends;
+    // Units write one after the other into a block that has room for the most ids there can be.
+    TokenId* room = nullptr;
+    std::size_t room_size = 0;
     while (const auto u = work.take()) {
-      ends.clear();
-      encode_unit(units[*u], texts, options, *scratch, ends);
-      batch.blocks[*u] = scratch->ids.release();
-      part_sizes[*u] = ends.back();
+      const std::size_t most = size_of(units[*u], texts) + kRoomSlack;
+      if (room_size < most) {
+        room_size = std::max(most, kBlockSize);
+        IdBlock block = allocate_ids(room_size);
+        room = block.get();
+        keep(std::move(block));
+      }
+      IdBuffer ids(room, room_size);
+      const std::vector<std::size_t> ends = encode_unit(units[*u], texts, options, *scratch, ids);
+      parts[*u] = ids.ids();
+      if (IdBlock grown = ids.release()) {
+        keep(std::move(grown));
+      } else {
+        room += ids.size();
+        room_size -= ids.size();
+      }
       std::size_t begin = 0;
       for (std::size_t i = 0; i < ends.size() && units[*u].segments.empty(); ++i) {
-        batch.texts[units[*u].first_text + i] = {batch.blocks[*u].get() + begin, ends[i] - begin};
+        batch.texts[units[*u].first_text + i] = parts[*u].subspan(begin, ends[i] - begin);
         begin = ends[i];
       }
     }
   });
   // Join the parts of long texts.
-  const PostProcessor& around = pipeline_.post_processor;
   for (std::size_t first = 0; first < units.size(); ++first) {
     if (units[first].segments.empty()) continue;
-    std::size_t end = first;
     IdBuffer whole;
-    if (options.add_special_tokens) {
-      for (const TokenId id : around.before) whole.push_back(id);
-    }
-    std::size_t total = around.after.size();
+    if (options.add_special_tokens) append(pipeline_.post_processor.before, whole);
+    std::size_t end = first;
     for (; end < units.size() && units[end].first_text == units[first].first_text; ++end) {
-      total += part_sizes[end];
+      append(parts[end], whole);
     }
-    whole.room(total);
-    for (std::size_t u = first; u < end; ++u) {
-      std::copy_n(batch.blocks[u].get(), part_sizes[u], whole.room(part_sizes[u]));
-      whole.commit(part_sizes[u]);
-      batch.blocks[u].reset();
-    }
-    if (options.add_special_tokens) {
-      for (const TokenId id : around.after) whole.push_back(id);
-    }
-    const std::size_t size = whole.size();
+    if (options.add_special_tokens) append(pipeline_.post_processor.after, whole);
+    batch.texts[units[first].first_text] = whole.ids();
     batch.blocks.push_back(whole.release());
-    batch.texts[units[first].first_text] = {batch.blocks.back().get(), size};
     first = end - 1;
   }
   return batch;

@@ -95,27 +95,26 @@ PipelineTokenizer::Segments PipelineTokenizer::segment(std::string_view text,
   return result;
 }
 
-void PipelineTokenizer::encode_segment(const Segment& segment, Scratch& scratch) const {
+void PipelineTokenizer::encode_segment(const Segment& segment, Scratch& scratch,
+                                       IdBuffer& ids) const {
   if (segment.token != nullptr) {
-    scratch.ids.push_back(segment.token->id);
+    ids.push_back(segment.token->id);
     return;
   }
   const PreTokenizer& pre_tokenizer = pipeline_.pre_tokenizer;
   if (pipeline_.byte_model && pre_tokenizer.scanner()) {
     if (pre_tokenizer.add_prefix_space() && !segment.text.starts_with(' ')) {
       const std::string with_space = " " + std::string(segment.text);
-      scratch.words.encode(*pipeline_.byte_model, *pre_tokenizer.scanner(), with_space,
-                           scratch.ids);
+      scratch.words.encode(*pipeline_.byte_model, *pre_tokenizer.scanner(), with_space, ids);
     } else {
-      scratch.words.encode(*pipeline_.byte_model, *pre_tokenizer.scanner(), segment.text,
-                           scratch.ids);
+      scratch.words.encode(*pipeline_.byte_model, *pre_tokenizer.scanner(), segment.text, ids);
     }
     return;
   }
   const Pieces pieces = pre_tokenizer.split(segment.text, segment.at_start);
   for (const Pieces::Piece& piece : pieces.pieces) {
     if (pipeline_.byte_model) {
-      scratch.words.encode_word(*pipeline_.byte_model, piece.text, scratch.ids);
+      scratch.words.encode_word(*pipeline_.byte_model, piece.text, ids);
       continue;
     }
     scratch.word_ids.clear();
@@ -124,22 +123,22 @@ void PipelineTokenizer::encode_segment(const Segment& segment, Scratch& scratch)
     } else {
       pipeline_.piece_model->encode(piece.text, scratch.word_ids);
     }
-    TokenId* const room = scratch.ids.room(scratch.word_ids.size());
+    TokenId* const room = ids.room(scratch.word_ids.size());
     std::copy(scratch.word_ids.begin(), scratch.word_ids.end(), room);
-    scratch.ids.commit(scratch.word_ids.size());
+    ids.commit(scratch.word_ids.size());
   }
 }
 
 void PipelineTokenizer::encode_text(std::string_view text, const EncodeOptions& options,
-                                    Scratch& scratch) const {
+                                    Scratch& scratch, IdBuffer& ids) const {
   const PostProcessor& around = pipeline_.post_processor;
   if (options.add_special_tokens) {
-    for (const TokenId id : around.before) scratch.ids.push_back(id);
+    for (const TokenId id : around.before) ids.push_back(id);
   }
   const Segments segments = segment(text, options.parse_special_tokens);
-  for (const Segment& part : segments.segments) encode_segment(part, scratch);
+  for (const Segment& part : segments.segments) encode_segment(part, scratch, ids);
   if (options.add_special_tokens) {
-    for (const TokenId id : around.after) scratch.ids.push_back(id);
+    for (const TokenId id : around.after) ids.push_back(id);
   }
 }
 
@@ -147,7 +146,7 @@ void PipelineTokenizer::encode(std::string_view text, const EncodeOptions& optio
                                std::vector<TokenId>& ids) const {
   const auto scratch = scratch_.borrow();
   scratch->ids.clear();
-  encode_text(text, options, *scratch);
+  encode_text(text, options, *scratch, scratch->ids);
   const std::span<const TokenId> encoded = scratch->ids.ids();
   ids.insert(ids.end(), encoded.begin(), encoded.end());
 }

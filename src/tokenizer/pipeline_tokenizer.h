@@ -75,8 +75,9 @@ class PipelineTokenizer : public Tokenizer {
     std::deque<std::string> storage;
   };
   Segments segment(std::string_view text, bool parse_special_tokens) const;
-  void encode_segment(const Segment& segment, Scratch& scratch) const;
-  void encode_text(std::string_view text, const EncodeOptions& options, Scratch& scratch) const;
+  void encode_segment(const Segment& segment, Scratch& scratch, IdBuffer& ids) const;
+  void encode_text(std::string_view text, const EncodeOptions& options, Scratch& scratch,
+                   IdBuffer& ids) const;
 
   // A piece of one thread's work: whole texts, or a part of a long one.
   struct WorkUnit {
@@ -85,9 +86,11 @@ class PipelineTokenizer : public Tokenizer {
   };
   std::vector<WorkUnit> plan(std::span<const std::string_view> texts, const EncodeOptions& options,
                              std::deque<Segments>& long_texts) const;
-  void encode_unit(const WorkUnit& unit, std::span<const std::string_view> texts,
-                   const EncodeOptions& options, Scratch& scratch,
-                   std::vector<std::size_t>& ends) const;
+  std::size_t size_of(const WorkUnit& unit, std::span<const std::string_view> texts) const;
+  std::vector<std::size_t> encode_unit(const WorkUnit& unit,
+                                       std::span<const std::string_view> texts,
+                                       const EncodeOptions& options, Scratch& scratch,
+                                       IdBuffer& ids) const;
 
   Pipeline pipeline_;
   AddedTokenFinder raw_tokens_, normalized_tokens_;

@@ -12,10 +12,17 @@ namespace tigerbot {
 
 using TokenId = std::int32_t;
 
+/// Memory for ids; not written before use.
+struct FreeIds {
+  void operator()(TokenId* ids) const;
+};
+using IdBlock = std::unique_ptr<TokenId[], FreeIds>;
+IdBlock allocate_ids(std::size_t count);
+
 /// The ids of many texts, in the blocks where the threads wrote them.
 struct EncodedBatch {
   std::vector<std::span<const TokenId>> texts;  ///< into the blocks
-  std::vector<std::unique_ptr<TokenId[]>> blocks;
+  std::vector<IdBlock> blocks;
 };
 
 /// One text that is decoded an id at a time; see StreamDecoder.

@@ -171,7 +171,7 @@ std::size_t WordEncoder::encode_item(const BpeModel& model, const Item& item, To
 std::size_t WordEncoder::encode_new_short(const BpeModel& model, const Item& item, ShortPair& pair,
                                           TokenId* ids) {
   const std::size_t count =
-      item.is_part ? model.encode_part(item.text(), ids) : model.encode(item.text(), ids);
+      item.is_part ? model.merge(item.text(), ids) : model.encode(item.text(), ids);
   ShortWord entry{item.key, {ids[0], ids[1], ids[2]}, item.tag, static_cast<std::uint8_t>(count)};
   if (count > entry.ids.size()) {
     if (more_count_ + kShortSize > more_ids_.size()) {
@@ -194,7 +194,7 @@ std::size_t WordEncoder::encode_new_short(const BpeModel& model, const Item& ite
 
 std::size_t WordEncoder::encode_long(const BpeModel& model, const Item& item, TokenId* ids) {
   const auto encode = [&] {
-    return item.is_part ? model.encode_part(item.text(), ids) : model.encode(item.text(), ids);
+    return item.is_part ? model.merge(item.text(), ids) : model.encode(item.text(), ids);
   };
   if (item.size > kLongSize || (item.is_part && model.ignore_merges())) return encode();
   LongWord& entry = long_words_[item.hash >> (64 - kLongBits)];
