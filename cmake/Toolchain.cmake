@@ -30,6 +30,9 @@ add_compile_options(-Wno-unknown-pragmas)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports false positives of these through the standard library, fmt and immintrin.h.
   add_compile_options(-Wno-restrict -Wno-uninitialized -Wno-maybe-uninitialized -Wno-psabi -Wno-stringop-overflow -Wno-array-bounds)
+  if(CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 13)
+    add_compile_options(-Wno-dangling-reference)
+  endif()
 endif()
 
 if(TIGERBOT_SANITIZE)
