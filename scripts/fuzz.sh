@@ -18,4 +18,4 @@ dictionary=()
 [ -f "tests/fuzz/seeds/$name.dict" ] && dictionary=("-dict=tests/fuzz/seeds/$name.dict")
 exec "$build/tests/fuzz/fuzz_$name" "$build/corpus/$name" "tests/fuzz/seeds/$name" \
   -max_total_time="$seconds" -artifact_prefix="$build/found/$name-" -print_final_stats=1 \
-  -max_len=65536 -timeout=10 -rss_limit_mb=2048 "${dictionary[@]}" "$@"
+  -max_len=65536 -timeout=30 -rss_limit_mb=2048 "${dictionary[@]}" "$@"
