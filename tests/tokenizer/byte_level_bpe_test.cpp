@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -62,8 +64,14 @@ class ByteLevelBpe : public testing::TestWithParam<const char*> {
     return document;
   }
   const json& mine() const { return expected()["tokenizers"][GetParam()]; }
-  std::unique_ptr<Tokenizer> tokenizer_ = parse_tokenizer_json(
-      read_golden(std::string(GetParam()) + ".json"), std::string(GetParam()) + ".json");
+  // Made once for all tests of a model: long patterns take a while to prepare.
+  static const Tokenizer* shared_tokenizer(const std::string& name) {
+    static std::map<std::string, std::unique_ptr<Tokenizer>> made;
+    std::unique_ptr<Tokenizer>& tokenizer = made[name];
+    if (!tokenizer) tokenizer = parse_tokenizer_json(read_golden(name + ".json"), name + ".json");
+    return tokenizer.get();
+  }
+  const Tokenizer* tokenizer_ = shared_tokenizer(GetParam());
 };
 
 TEST_P(ByteLevelBpe, GivesTheReferencesIds) {
