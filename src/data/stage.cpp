@@ -1,0 +1,35 @@
+#include "data/stage.h"
+
+#include <array>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace tigerbot::data {
+namespace {
+
+struct Kind {
+  std::string_view name;
+  std::unique_ptr<DocumentStage> (*make)(JsonReader&);
+};
+
+// One line a kind; the maker stands in stages/NAME.h.
+const std::array<Kind, 0> kKinds{};
+
+}  // namespace
+
+std::unique_ptr<DocumentStage> make_document_stage(JsonReader& reader) {
+  const auto name = reader.get<std::string>("kind");
+  std::vector<std::string> names;
+  for (const Kind& kind : kKinds) {
+    if (kind.name == name) {
+      auto stage = kind.make(reader);
+      reader.finish();
+      return stage;
+    }
+    names.emplace_back(kind.name);
+  }
+  fail("{}: there is no stage {}{}", reader.place("kind"), quote(name), did_you_mean(name, names));
+}
+
+}  // namespace tigerbot::data
