@@ -18,18 +18,23 @@ const std::array<Kind, 0> kKinds{};
 
 }  // namespace
 
+std::vector<std::string> document_stage_kinds() {
+  std::vector<std::string> names;
+  for (const Kind& kind : kKinds) names.emplace_back(kind.name);
+  return names;
+}
+
 std::unique_ptr<DocumentStage> make_document_stage(JsonReader& reader) {
   const auto name = reader.get<std::string>("kind");
-  std::vector<std::string> names;
   for (const Kind& kind : kKinds) {
     if (kind.name == name) {
       auto stage = kind.make(reader);
       reader.finish();
       return stage;
     }
-    names.emplace_back(kind.name);
   }
-  fail("{}: there is no stage {}{}", reader.place("kind"), quote(name), did_you_mean(name, names));
+  fail("{}: there is no stage {}{}", reader.place("kind"), quote(name),
+       did_you_mean(name, document_stage_kinds()));
 }
 
 }  // namespace tigerbot::data

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.h"
 #include "data/document.h"
@@ -37,5 +38,8 @@ class DocumentStage {
 /// finish() is called here. Kinds that need all documents (exact and near duplicates, mixture) are
 /// not made here: the pipeline has them.
 std::unique_ptr<DocumentStage> make_document_stage(JsonReader& reader);
+
+/// The kinds that make_document_stage() knows.
+std::vector<std::string> document_stage_kinds();
 
 }  // namespace tigerbot::data
