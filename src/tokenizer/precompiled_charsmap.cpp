@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace tigerbot {
 namespace {
@@ -13,6 +14,8 @@ std::uint32_t label(std::uint32_t unit) { return unit & (0x80000000u | 0xFFu); }
 bool has_value(std::uint32_t unit) { return (unit >> 8 & 1) != 0; }
 std::uint32_t offset(std::uint32_t unit) { return (unit >> 10) << ((unit & (1u << 9)) >> 6); }
 std::uint32_t value(std::uint32_t unit) { return unit & 0x7FFFFFFFu; }
+
+bool is_utf8_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
 
 }  // namespace
 
@@ -33,6 +36,10 @@ PrecompiledCharsmap::PrecompiledCharsmap(std::string_view blob, const std::strin
   std::memcpy(units_.data(), blob.data(), trie_size);
   replacements_ = blob.substr(trie_size);
   replacements_ += '\0';
+  if (!is_valid_utf8(replacements_)) {
+    fail("{}: precompiled_charsmap has replacements that are no UTF-8; the file is damaged", where);
+  }
+  where_ = where;
 
   for (int first = 0; first < 256; ++first) {
     const std::size_t at = offset(units_[0]) ^ std::size_t(first);
@@ -59,7 +66,11 @@ PrecompiledCharsmap::Match PrecompiledCharsmap::match(std::string_view text, boo
     if (has_value(unit)) {
       if (at >= units_.size()) break;
       const std::size_t start = value(units_[at]);
-      if (start >= replacements_.size()) break;
+      // What comes out must be UTF-8, whatever the trie says: those after us count on it.
+      if (start >= replacements_.size() || is_utf8_continuation(replacements_[start])) {
+        fail("{}: precompiled_charsmap has a rule whose replacement begins at byte {} of {}, {}",
+             where_, start, replacements_.size(), "where no character begins; the file is damaged");
+      }
       best = {i + 1, std::string_view(replacements_.c_str() + start)};
       if (shortest) break;
     }

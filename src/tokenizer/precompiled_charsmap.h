@@ -18,7 +18,8 @@ class PrecompiledCharsmap {
   };
 
   PrecompiledCharsmap() = default;
-  /// `where` names the file and the field in errors.
+  /// `where` names the file and the field in errors. Replacements are UTF-8; a rule of a damaged
+  /// trie whose replacement begins inside a character is an error when it is met.
   PrecompiledCharsmap(std::string_view blob, const std::string& where);
 
   bool empty() const { return units_.empty(); }
@@ -38,7 +39,8 @@ class PrecompiledCharsmap {
   Match match(std::string_view text, bool shortest) const;
 
   std::vector<std::uint32_t> units_;
-  std::string replacements_;                              // ends in NUL
+  std::string where_;
+  std::string replacements_;                              // UTF-8, ends in NUL
   std::vector<char> begins_ = std::vector<char>(256, 0);  // some rule begins with this byte
   std::vector<char> alone_ = std::vector<char>(256, 0);   // this byte alone is a rule
   bool ascii_pairs_ = false;  // some rule begins with two bytes of ASCII
