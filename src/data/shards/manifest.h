@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/json.h"
+#include "tokenizer/tokenizer.h"
+
+namespace tigerbot::data {
+
+/// What a group of documents comes to.
+struct ShardCount {
+  std::uint64_t documents = 0;
+  std::uint64_t tokens = 0;  ///< end-of-document tokens included
+  std::uint64_t bytes = 0;   ///< of UTF-8 text
+
+  void add(const ShardCount& other);
+};
+
+/// PREFIX.json beside a shard: what is in it and who wrote it.
+struct ShardManifest {
+  std::string tokenizer;  ///< tokenizer_fingerprint()
+  std::string tokenizer_kind;
+  std::int64_t vocabulary_size = 0;
+  std::optional<TokenId> bos_id, eod_id;  ///< in front of and behind each document, where added
+  ShardCount total;
+  std::map<std::string, ShardCount> by_source, by_language;
+  std::string bin_sha256, idx_sha256;
+};
+
+/// A hash of what every id means: two tokenizers have the same where their pieces are the same.
+std::string tokenizer_fingerprint(const Tokenizer& tokenizer);
+
+Json shard_manifest_json(const ShardManifest& manifest);
+ShardManifest parse_shard_manifest(const Json& json, const std::string& path);
+
+/// The manifest beside a shard; nothing where there is none (shards of other programs).
+std::optional<ShardManifest> read_shard_manifest(const std::filesystem::path& prefix);
+
+}  // namespace tigerbot::data
