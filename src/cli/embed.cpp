@@ -26,13 +26,18 @@ void run(const EmbedOptions& options) {
   if (!options.input.empty() && options.output.empty()) {
     fail("--input needs --output, the file that takes the vectors");
   }
+  if (options.input.empty() && !options.output.empty()) {
+    fail("--output goes with --input; the vector of --text comes on stdout");
+  }
   SentenceEmbedder embedder(options.model.prepare(), options.model.parsed_dtype(),
                             options.model.parsed_device());
   if (options.input.empty()) {
     const at::Tensor vector = embedder.embed(std::span(&options.text, 1));
     const float* values = vector.data_ptr<float>();
     const std::vector<float> embedding(values, values + vector.numel());
-    std::printf("%s\n", nlohmann::json(embedding).dump().c_str());
+    const nlohmann::json array(embedding);
+    std::printf("%s\n",
+                (options.json ? nlohmann::json{{"embedding", array}} : array).dump().c_str());
     return;
   }
   const EmbedResult result = embed_file(embedder, options.input, options.output);

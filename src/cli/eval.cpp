@@ -20,8 +20,9 @@ struct EvalOptions {
   bool json = false;
 };
 
-void run(const EvalOptions& options) {
+void run(EvalOptions options) {
   const std::string text = read_file(options.perplexity);
+  options.windows.name = options.perplexity;
   LanguageModel model(options.model.prepare(), options.model.parsed_dtype(),
                       options.model.parsed_device());
   const auto start = std::chrono::steady_clock::now();

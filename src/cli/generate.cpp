@@ -68,9 +68,6 @@ void generate_one(LanguageModel& model, const GenerateOptions& options) {
   } else {
     std::fputs("\n", stdout);
   }
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-    fail("the answer can't be written to stdout");
-  }
 }
 
 void generate_many(LanguageModel& model, const GenerateOptions& options) {
@@ -80,6 +77,7 @@ void generate_many(LanguageModel& model, const GenerateOptions& options) {
   batch.input = options.input;
   batch.output = options.output;
   batch.request = options.sampling.request(model);
+  batch.system = options.system;
   batch.raw = options.raw;
   batch.max_sequences = options.batch;
   const BatchResult result = generate_batch(model, batch);
@@ -103,6 +101,12 @@ void run(const GenerateOptions& options) {
   if (options.prompt.empty() == options.input.empty()) {
     fail("generate needs one of --prompt TEXT and --input FILE");
   }
+  if (options.input.empty() && !options.output.empty()) {
+    fail("--output goes with --input; the answer to --prompt comes on stdout");
+  }
+  if (options.raw && !options.system.empty()) {
+    fail("--raw leaves the chat template out, and --system needs it; give one of them");
+  }
   LanguageModel model(options.model.prepare(), options.model.parsed_dtype(),
                       options.model.parsed_device());
   if (options.input.empty()) {
@@ -119,7 +123,7 @@ void add_generate_command(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("generate", "Answer a prompt, or a file of prompts");
   options->model.add(command);
   command.add_option("--prompt", options->prompt, "The question; - reads it from stdin");
-  command.add_option("--system", options->system, "A system message before it");
+  command.add_option("--system", options->system, "A system message before each prompt");
   command.add_flag("--raw", options->raw, "Go on from the text, without the chat template");
   command.add_option("--input", options->input,
                      "JSON lines with \"prompt\" or \"messages\", answered many at a time");

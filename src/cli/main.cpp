@@ -8,6 +8,7 @@
 #include <CLI/Formatter.hpp>
 #include <cstdio>
 #include <exception>
+#include <iostream>
 #include <new>
 #include <string>
 #include <vector>
@@ -25,6 +26,14 @@ std::string version_text() {
   return fmt::format("tigerbot {} ({})\nLibTorch {}\nprocessor: {}, LibTorch uses {}",
                      tigerbot::version(), tigerbot::git_commit(), TORCH_VERSION,
                      tigerbot::cpu::isa_name(tigerbot::cpu::best_isa()), at::get_cpu_capability());
+}
+
+/// What was printed must have arrived: a report cut short by a full disk is no success.
+void check_output() {
+  std::cout.flush();  // CLI11 prints --help there
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0 || !std::cout) {
+    tigerbot::fail("the output can't be written to stdout; is the disk full?");
+  }
 }
 
 /// The subcommand that the command line chose, as deep as it goes.
@@ -93,11 +102,14 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {
-    return app.exit(success);  // --help and --version
+    const int status = app.exit(success);  // --help and --version
+    check_output();
+    return status;
   } catch (const CLI::ParseError& error) {
     std::fprintf(stderr, "tigerbot: %s\n", explain(app, error, argc, argv).c_str());
     return 2;
   }
+  check_output();
   return 0;
 }
 

@@ -29,10 +29,6 @@ void print_ids(const std::vector<TokenId>& ids) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-void check_output() {
-  if (std::fflush(stdout) != 0) fail("the output can't be written to stdout");
-}
-
 void encode(const TokenizerOptions& options) {
   const auto tokenizer = open_model(resolve_model(options.model)).load_tokenizer();
   const Tokenizer::EncodeOptions encode_options{.add_special_tokens = !options.no_special_tokens,
@@ -44,7 +40,6 @@ void encode(const TokenizerOptions& options) {
     const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
     print_ids(tokenizer->encode(text, encode_options));
   }
-  check_output();
 }
 
 /// The text of one JSON array of ids; `place` names it in errors.
@@ -78,7 +73,6 @@ void decode(const TokenizerOptions& options) {
     const std::string text = decode_array(*tokenizer, input, "stdin", options.no_special_tokens);
     std::fwrite(text.data(), 1, text.size(), stdout);
   }
-  check_output();
 }
 
 }  // namespace
@@ -86,6 +80,7 @@ void decode(const TokenizerOptions& options) {
 void add_tokenizer_command(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("tokenizer", "Text to token ids and back");
   command.require_subcommand(1);
+  command.footer("Example:\n  echo \"Hello\" | tigerbot tokenizer encode smollm2-135m-instruct");
   const auto add = [&](const char* name, const char* description, const char* special,
                        const char* example, void (*run)(const TokenizerOptions&)) {
     auto options = std::make_shared<TokenizerOptions>();

@@ -38,7 +38,7 @@ Perplexity measure_perplexity(LanguageModel& model, std::string_view text,
   }
   const std::vector<TokenId> ids = model.encode_text(std::string(text));
   const auto total = static_cast<std::int64_t>(ids.size());
-  if (total < 2) fail("the text has {} tokens; perplexity needs at least 2", total);
+  if (total < 2) fail("{}: {} tokens; perplexity needs at least 2", options.name, total);
 
   const at::Device device = decoder.output_weight().device();
   Progress progress("perplexity", ids.size(), {.unit_name = "tokens"});
@@ -47,6 +47,8 @@ Perplexity measure_perplexity(LanguageModel& model, std::string_view text,
   std::vector<std::int64_t> lengths;
   std::vector<TokenId> tokens;
   std::vector<std::int64_t> labels;
+  std::int64_t queued = 0;  // the end of the last window in the batch
+  std::int64_t done = 0;    // the end of the last window measured
   const auto flush = [&] {
     if (lengths.empty()) return;
     const at::Tensor input = at::empty({static_cast<std::int64_t>(tokens.size())}, at::kInt);
@@ -67,6 +69,8 @@ Perplexity measure_perplexity(LanguageModel& model, std::string_view text,
     lengths.clear();
     tokens.clear();
     labels.clear();
+    progress.advance(static_cast<std::uint64_t>(queued - done));
+    done = queued;
   };
   std::int64_t counted = 0;  // tokens before this one have been predicted
   for (std::int64_t begin = 0; counted < total; begin += result.stride) {
@@ -78,8 +82,7 @@ Perplexity measure_perplexity(LanguageModel& model, std::string_view text,
       const bool counts = i + 1 < end && i + 1 >= counted;
       labels.push_back(counts ? ids[static_cast<std::size_t>(i + 1)] : -100);
     }
-    progress.set_done(static_cast<std::uint64_t>(end));
-    counted = end;
+    counted = queued = end;
   }
   flush();
   progress.finish();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -9,8 +10,9 @@
 namespace tigerbot {
 
 struct PerplexityOptions {
-  std::int64_t context = 0;  ///< tokens of a window; 0: the model's context, at most 2,048
-  std::int64_t stride = 0;   ///< tokens from one window to the next; 0: as many as the context
+  std::int64_t context = 0;       ///< tokens of a window; 0: the model's context, at most 2,048
+  std::int64_t stride = 0;        ///< tokens from one window to the next; 0: as many as the context
+  std::string name = "the text";  ///< what errors call it
 };
 
 struct Perplexity {

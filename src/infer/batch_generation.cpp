@@ -49,8 +49,10 @@ std::vector<Row> read_rows(const LanguageModel& model, const BatchOptions& optio
       } else if (options.raw) {
         row.prompt = model.encode_text(row.fields["prompt"].get<std::string>());
       } else {
-        row.prompt =
-            model.encode_chat(messages_json({{"user", row.fields["prompt"].get<std::string>()}}));
+        std::vector<ChatMessage> messages;
+        if (!options.system.empty()) messages.push_back({"system", options.system});
+        messages.push_back({"user", row.fields["prompt"].get<std::string>()});
+        row.prompt = model.encode_chat(messages_json(messages));
       }
     } catch (const Error& error) {
       throw Error(place + ": " + error.what(), error.kind());
@@ -104,6 +106,7 @@ BatchResult generate_batch(LanguageModel& model, const BatchOptions& options) {
   for (Row& row : rows) {
     GenerationRequest request = options.request;
     request.prompt = row.prompt;
+    request.sampling.stream = static_cast<std::uint64_t>(&row - rows.data());
     request.stop_token_ids = model.stop_token_ids();
     engine.submit(std::move(request), [&row, &progress](const GenerationUpdate& update) {
       row.text += update.text;

@@ -13,6 +13,7 @@ struct BatchOptions {
   std::filesystem::path input;   ///< JSON lines with "prompt" or "messages"
   std::filesystem::path output;  ///< one line an answer, in the order of the input
   GenerationRequest request;     ///< what all of them share; the prompt is not used
+  std::string system;            ///< put before a "prompt"; none if empty
   bool raw = false;              ///< a "prompt" is text to go on from, not a user's message
   std::int64_t max_sequences = 32;
 };
@@ -24,7 +25,8 @@ struct BatchResult {
   double seconds = 0;
 };
 
-/// Answers every row of a file, many at a time. A row is `{"prompt": TEXT}` or `{"messages":
+/// Answers every row of a file, many at a time. Row n draws from stream n of the seed, whatever the
+/// others are. A row is `{"prompt": TEXT}` or `{"messages":
 /// [...]}` and keeps its other fields; `text`, `finish_reason`, `prompt_tokens` and `new_tokens`
 /// are added. A malformed row is an Error that names its line, before anything is generated.
 BatchResult generate_batch(LanguageModel& model, const BatchOptions& options);

@@ -95,7 +95,7 @@ TokenId Sampler::draw(std::span<const float> logits) {
     kept += std::exp(static_cast<double>(score));
     ++count;
   }
-  double rest = random_uniform_double({options_.seed, /*stream=*/0, drawn_}) * kept;
+  double rest = random_uniform_double({options_.seed, options_.stream, drawn_}) * kept;
   for (std::size_t i = 0; i + 1 < count; ++i) {
     rest -= std::exp(static_cast<double>(candidates_[i].first));
     if (rest < 0) return candidates_[i].second;

@@ -23,12 +23,14 @@ struct SamplingOptions {
   double presence_penalty = 0.0;   ///< taken off the logit of each token of the answer
   double frequency_penalty = 0.0;  ///< taken off once for each time it stands there
   std::uint64_t seed = 0;
+  std::uint64_t stream = 0;  ///< answers to draw apart with one seed: each has its own
 
   /// An Error that names the option that is out of range.
   void check() const;
 };
 
-/// Draws the tokens of one answer. The n-th draw is a function of the seed, n and the logits alone.
+/// Draws the tokens of one answer. The n-th draw is a function of the seed, the
+/// stream, n and the logits alone.
 class Sampler {
  public:
   Sampler(const SamplingOptions& options, std::span<const TokenId> prompt);

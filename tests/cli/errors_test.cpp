@@ -34,6 +34,10 @@ TEST(CommandLine, MistakesAreOneLineWithTheNearestWord) {
   expect_mistake({"generate", kModel, "--prompt", "x", "--dtype", "int3"}, "int3");
   expect_mistake({"generate", kModel, "--prompt", "x", "--device", "tpu"}, "tpu");
   expect_mistake({"generate", kModel, "--prompt", "x", "--threads", "-2"}, "--threads");
+  expect_mistake({"generate", kModel, "--prompt", "x", "--output", "y"}, "--output goes with");
+  expect_mistake({"generate", kModel, "--prompt", "x", "--system", "y", "--raw"}, "--raw");
+  expect_mistake({"embed", "all-minilm-l6-v2", "--text", "x", "--output", "y"},
+                 "--output goes with");
   expect_mistake({}, "--help");
 }
 
@@ -42,8 +46,7 @@ TEST(CommandLine, HelpAndVersion) {
                               "pull", "models", "tokenizer"}) {
     const ProgramResult help = run_tigerbot({command, "--help"});
     EXPECT_EQ(help.status, 0) << command;
-    const std::string inner = std::string(command) == "tokenizer" ? "encode" : "Example";
-    EXPECT_NE(help.out.find(inner), std::string::npos) << command << "\n" << help.out;
+    EXPECT_NE(help.out.find("Example:"), std::string::npos) << command << "\n" << help.out;
   }
   const ProgramResult version = run_tigerbot({"--version"});
   EXPECT_EQ(version.status, 0);
@@ -82,6 +85,12 @@ TEST(BadInput, ADiskThatIsFullAndAFolderThatIsClosed) {
       "/dev/full");
   EXPECT_EQ(full.status, 2) << full.err;
   EXPECT_NE(full.err.find("stdout"), std::string::npos) << full.err;
+  for (const std::vector<std::string>& report :
+       {std::vector<std::string>{"models"}, {"inspect", kModel, "--json"}, {"--help"}}) {
+    const ProgramResult cut = run_tigerbot(report, "", "/dev/full");
+    EXPECT_EQ(cut.status, 2) << report[0];
+    EXPECT_NE(cut.err.find("stdout"), std::string::npos) << report[0] << cut.err;
+  }
   const TemporaryFolder folder;
   write_all(folder / "in.jsonl", "{\"text\": \"x\"}\n");
   expect_mistake({"embed", "all-minilm-l6-v2", "--input", folder / "in.jsonl", "--output",
@@ -90,6 +99,9 @@ TEST(BadInput, ADiskThatIsFullAndAFolderThatIsClosed) {
   expect_mistake({"eval", kModel, "--perplexity", folder / "missing.txt"}, "missing.txt");
   expect_mistake({"eval", kModel, "--perplexity", folder / "in.jsonl", "--stride", "99999"},
                  "--stride");
+  write_all(folder / "empty.txt", "");
+  expect_mistake({"eval", kModel, "--perplexity", folder / "empty.txt"},
+                 "empty.txt: 0 tokens; perplexity needs at least 2");
 }
 
 TEST(Models, ListsWhatIsThere) {

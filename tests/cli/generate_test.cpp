@@ -70,6 +70,27 @@ TEST(Generate, AFileOfPromptsIsAnsweredInOrder) {
   EXPECT_EQ(alone.out, rows[0]["text"].get<std::string>() + "\n");
 }
 
+TEST(Generate, RowsOfAFileDrawApartAndTheFirstAsOneAlone) {
+  const TemporaryFolder folder;
+  const std::string row = "{\"prompt\": \"Tell me a story.\"}\n";
+  write_all(folder / "in.jsonl", row + row);
+  const std::vector<std::string> drawn = {
+      "--temperature",    "1",  "--seed",   "3",
+      "--max-new-tokens", "24", "--system", "You tell stories."};
+  const auto with = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), drawn.begin(), drawn.end());
+    return run_tigerbot(arguments);
+  };
+  const ProgramResult result =
+      with({"generate", kModel, "--input", folder / "in.jsonl", "--output", folder / "out.jsonl"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  const std::vector<Json> rows = read_rows(folder / "out.jsonl");
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_NE(rows[0]["text"], rows[1]["text"]);
+  const ProgramResult alone = with({"generate", kModel, "--prompt", "Tell me a story."});
+  EXPECT_EQ(alone.out, rows[0]["text"].get<std::string>() + "\n");
+}
+
 TEST(Generate, AMalformedRowIsNamedAndNothingIsWritten) {
   const TemporaryFolder folder;
   write_all(folder / "in.jsonl", "{\"prompt\": \"a\"}\n{\"promt\": \"b\"}\n");
