@@ -9,11 +9,18 @@ namespace {
 
 constexpr std::string_view kFormat = "tigerbot token shard";
 
-Json count_json(const ShardCount& count) {
+std::optional<TokenId> read_id(JsonReader& reader, std::string_view key) {
+  const auto id = reader.find<int>(key);
+  return id ? std::optional<TokenId>(*id) : std::nullopt;
+}
+
+}  // namespace
+
+Json shard_count_json(const ShardCount& count) {
   return {{"documents", count.documents}, {"tokens", count.tokens}, {"bytes", count.bytes}};
 }
 
-ShardCount read_count(JsonReader reader) {
+ShardCount read_shard_count(JsonReader reader) {
   ShardCount count;
   count.documents = reader.get<std::uint64_t>("documents");
   count.tokens = reader.get<std::uint64_t>("tokens");
@@ -22,25 +29,18 @@ ShardCount read_count(JsonReader reader) {
   return count;
 }
 
-Json counts_json(const std::map<std::string, ShardCount>& counts) {
+Json shard_counts_json(const std::map<std::string, ShardCount>& counts) {
   Json json = Json::object();
-  for (const auto& [name, count] : counts) json[name] = count_json(count);
+  for (const auto& [name, count] : counts) json[name] = shard_count_json(count);
   return json;
 }
 
-std::map<std::string, ShardCount> read_counts(JsonReader reader) {
+std::map<std::string, ShardCount> read_shard_counts(JsonReader reader) {
   std::map<std::string, ShardCount> counts;
   for (const auto& item : reader.value().items())
-    counts[item.key()] = read_count(reader.object(item.key()));
+    counts[item.key()] = read_shard_count(reader.object(item.key()));
   return counts;
 }
-
-std::optional<TokenId> read_id(JsonReader& reader, std::string_view key) {
-  const auto id = reader.find<int>(key);
-  return id ? std::optional<TokenId>(*id) : std::nullopt;
-}
-
-}  // namespace
 
 void ShardCount::add(const ShardCount& other) {
   documents += other.documents;
@@ -68,9 +68,9 @@ Json shard_manifest_json(const ShardManifest& manifest) {
                        {"vocabulary_size", manifest.vocabulary_size}};
   json["bos_id"] = manifest.bos_id ? Json(*manifest.bos_id) : Json(nullptr);
   json["eod_id"] = manifest.eod_id ? Json(*manifest.eod_id) : Json(nullptr);
-  json["total"] = count_json(manifest.total);
-  json["sources"] = counts_json(manifest.by_source);
-  json["languages"] = counts_json(manifest.by_language);
+  json["total"] = shard_count_json(manifest.total);
+  json["sources"] = shard_counts_json(manifest.by_source);
+  json["languages"] = shard_counts_json(manifest.by_language);
   json["bin_sha256"] = manifest.bin_sha256;
   json["idx_sha256"] = manifest.idx_sha256;
   return json;
@@ -90,9 +90,9 @@ ShardManifest parse_shard_manifest(const Json& json, const std::string& path) {
   tokenizer.finish();
   manifest.bos_id = read_id(reader, "bos_id");
   manifest.eod_id = read_id(reader, "eod_id");
-  manifest.total = read_count(reader.object("total"));
-  manifest.by_source = read_counts(reader.object("sources"));
-  manifest.by_language = read_counts(reader.object("languages"));
+  manifest.total = read_shard_count(reader.object("total"));
+  manifest.by_source = read_shard_counts(reader.object("sources"));
+  manifest.by_language = read_shard_counts(reader.object("languages"));
   manifest.bin_sha256 = reader.get<std::string>("bin_sha256");
   manifest.idx_sha256 = reader.get<std::string>("idx_sha256");
   reader.finish();

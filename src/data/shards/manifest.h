@@ -34,6 +34,12 @@ struct ShardManifest {
 /// A hash of what every id means: two tokenizers have the same where their pieces are the same.
 std::string tokenizer_fingerprint(const Tokenizer& tokenizer);
 
+/// Counts as JSON objects, and back.
+Json shard_count_json(const ShardCount& count);
+Json shard_counts_json(const std::map<std::string, ShardCount>& counts);
+ShardCount read_shard_count(JsonReader reader);
+std::map<std::string, ShardCount> read_shard_counts(JsonReader reader);
+
 Json shard_manifest_json(const ShardManifest& manifest);
 ShardManifest parse_shard_manifest(const Json& json, const std::string& path);
 
