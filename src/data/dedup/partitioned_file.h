@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+/// Records on their way from the tasks that make them to the tasks that need them: each task writes
+/// one file whose records are sorted by the task that they go to, and each of those reads its slice
+/// of every file. That is a sort on the disk in two passes, whatever the amount.
+namespace tigerbot::data {
+
+namespace detail {
+void write_partitioned(const std::filesystem::path& path, std::span<const std::uint64_t> offsets,
+                       std::string_view bytes, std::size_t record_size);
+std::string read_partition(const std::filesystem::path& path, std::size_t partitions,
+                           std::size_t partition, std::size_t record_size);
+}  // namespace detail
+
+/// Writes `records` (whole or not at all) for `partitions` readers; partition_of(record) is below
+/// `partitions`. The order within a partition stays.
+template <typename Record, typename PartitionOf>
+void write_partitioned(const std::filesystem::path& path, std::span<const Record> records,
+                       std::size_t partitions, PartitionOf partition_of) {
+  static_assert(std::is_trivially_copyable_v<Record>);
+  std::vector<std::uint64_t> offsets(partitions + 1, 0);  // in records
+  for (const Record& record : records) ++offsets[partition_of(record) + 1];
+  for (std::size_t p = 0; p < partitions; ++p) offsets[p + 1] += offsets[p];
+  std::string bytes(records.size() * sizeof(Record), '\0');
+  std::vector<std::uint64_t> next(offsets.begin(), offsets.end() - 1);
+  for (const Record& record : records)
+    std::memcpy(bytes.data() + sizeof(Record) * next[partition_of(record)]++, &record,
+                sizeof(Record));
+  detail::write_partitioned(path, offsets, bytes, sizeof(Record));
+}
+
+/// Appends one partition of a file to `records`. An Error if the file is damaged or was written for
+/// another number of partitions.
+template <typename Record>
+void read_partition(const std::filesystem::path& path, std::size_t partitions,
+                    std::size_t partition, std::vector<Record>& records) {
+  static_assert(std::is_trivially_copyable_v<Record>);
+  const std::string bytes = detail::read_partition(path, partitions, partition, sizeof(Record));
+  const std::size_t before = records.size(), count = bytes.size() / sizeof(Record);
+  records.resize(before + count);
+  if (count > 0) std::memcpy(records.data() + before, bytes.data(), bytes.size());
+}
+
+}  // namespace tigerbot::data
