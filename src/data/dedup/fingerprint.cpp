@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -62,7 +63,8 @@ void FingerprintWriter::append(const Document& document) {
   fold_text(document.text, state.folded);
   fingerprint.hash = hash_of(state.folded);
   const auto quality = document.scores.find("quality");
-  if (quality != document.scores.end()) fingerprint.quality = static_cast<float>(quality->second);
+  if (quality != document.scores.end() && std::isfinite(quality->second))
+    fingerprint.quality = static_cast<float>(quality->second);
   if (state.settings.sketch) {
     keep_letters(state.folded, state.letters);
     fingerprint.letters = static_cast<std::uint32_t>(

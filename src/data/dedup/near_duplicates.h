@@ -17,6 +17,8 @@ struct NearDuplicateSettings {
   /// Documents at least this alike are duplicates: 1 minus the share of the longer one's characters
   /// that the common substrings and the small edits between them do not explain.
   double similarity = 0.75;
+  /// Shorter documents, in letters and digits, are not looked at.
+  int minimum_letters = 20;
   /// Which document of a cluster stays: "quality" (highest score, then longest, then first),
   /// "longest" (then first), "first".
   std::string keep = "quality";
