@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "data/stages/language.h"
+#include "data/stages/normalize.h"
 
 namespace tigerbot::data {
 namespace {
@@ -14,7 +16,10 @@ struct Kind {
 };
 
 // One line a kind; the maker stands in stages/NAME.h.
-const std::array<Kind, 0> kKinds{};
+const std::array<Kind, 2> kKinds{{
+    {"language", make_language_stage},
+    {"normalize", make_normalize_stage},
+}};
 
 }  // namespace
 
