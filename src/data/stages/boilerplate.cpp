@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "data/stages/characters.h"
 #include "data/stages/phrase_automaton.h"
+#include "data/statistics.h"
 
 namespace tigerbot::data {
 namespace {

@@ -118,10 +118,4 @@ const CharacterClass* character_classes() {
   return classes.data();
 }
 
-std::size_t count_characters(std::string_view text) {
-  std::size_t count = 0;
-  for (const char byte : text) count += (static_cast<unsigned char>(byte) & 0xC0) != 0x80;
-  return count;
-}
-
 }  // namespace tigerbot::data

@@ -91,7 +91,4 @@ inline const unsigned char* bytes_of(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 
-/// Number of characters of UTF-8 text: bytes that do not continue a character.
-std::size_t count_characters(std::string_view text);
-
 }  // namespace tigerbot::data

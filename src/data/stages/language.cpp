@@ -228,7 +228,7 @@ class Detector {
     if (ideographic > 0) {
       const std::uint32_t han = block.of(Script::kHan), kana = block.kana(),
                           hangul = block.of(Script::kHangul);
-      if (hangul > 0 && 2 * hangul >= han && hangul >= kana) {
+      if (hangul > 0 && hangul >= kana && (2 * hangul >= han || block.chinese == 0)) {
         weights_["ko"] += own;
       } else if (kana > 0 && !(kana * 8 < han && block.chinese > 0)) {
         weights_["ja"] += own;

@@ -37,7 +37,7 @@ TEST(Normalize, RepairsUtf8ReadAsWindows1252OnceAndTwice) {
   EXPECT_EQ(normalized("donâ€™t worry"), "don’t worry");
   EXPECT_EQ(normalized("cafÃ© crÃ¨me"), "café crème");
   EXPECT_EQ(normalized("cafÃƒÂ© crÃƒÂ¨me"), "café crème");
-  EXPECT_EQ(normalized("ä½ å¥½ï¼Œä¸–ç•Œ"), "你好，世界");
+  EXPECT_EQ(normalized("ä½\u00A0å¥½ï¼Œä¸–ç•Œ"), "你好，世界");
   EXPECT_EQ(edits_of("cafÃ©"), Edits{"normalize.mojibake"});
 }
 
@@ -112,7 +112,9 @@ TEST(Normalize, ComposesAsNfcDoes) {
 }
 
 TEST(Normalize, RemovesBoilerplateLines) {
-  const std::string body = "The river rises in the hills above the town and runs south for miles.";
+  const std::string body =
+      "The river rises in the hills above the town and runs south for miles, past mills and "
+      "villages that its water once drove, until it meets the sea at the old harbour.";
   EXPECT_EQ(normalized("Home | News | Sport | Weather\n" + body + "\nRead more »\n" +
                        "Copyright © 2023 Example Inc. All rights reserved."),
             body);
