@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "data/stages/language.h"
 #include "data/stages/normalize.h"
+#include "data/stages/rules.h"
 
 namespace tigerbot::data {
 namespace {
@@ -16,9 +17,10 @@ struct Kind {
 };
 
 // One line a kind; the maker stands in stages/NAME.h.
-const std::array<Kind, 2> kKinds{{
+const std::array<Kind, 3> kKinds{{
     {"language", make_language_stage},
     {"normalize", make_normalize_stage},
+    {"rules", make_rules_stage},
 }};
 
 }  // namespace
