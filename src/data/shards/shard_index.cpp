@@ -100,6 +100,16 @@ std::uint64_t ShardIndex::first_sequence(std::uint64_t document) const {
   return value_at<std::uint64_t>(document_starts_ + 8 * document);
 }
 
+std::uint64_t ShardIndex::end() const {
+  if (sequences_ == 0) return 0;
+  const auto size = value_at<std::int32_t>(sizes_ + 4 * (sequences_ - 1));
+  const std::uint64_t begin = pointer(sequences_ - 1);
+  if (size < 0 || begin > std::uint64_t{1} << 62)
+    fail("{}: the last sequence is said to have {} tokens from byte {} on; the index is damaged",
+         name_, size, begin);
+  return begin + static_cast<std::uint64_t>(size) * shard_type_size(type_);
+}
+
 ShardIndex::Bytes ShardIndex::document(std::uint64_t document, std::uint64_t bin_size) const {
   if (document >= documents_)
     fail("{}: there is no document {}; it has {}", name_, document, documents_);

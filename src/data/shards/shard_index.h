@@ -48,6 +48,9 @@ class ShardIndex {
   std::uint64_t sequences() const { return sequences_; }
   ShardType type() const { return type_; }
 
+  /// Bytes of the .bin file: the end of the last sequence.
+  std::uint64_t end() const;
+
   struct Bytes {
     std::uint64_t begin, end;
   };
@@ -57,7 +60,6 @@ class ShardIndex {
 
  private:
   std::uint64_t pointer(std::uint64_t sequence) const;
-  std::uint64_t end_of(std::uint64_t sequence) const;
   std::uint64_t first_sequence(std::uint64_t document) const;
 
   std::string name_;

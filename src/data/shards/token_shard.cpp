@@ -72,7 +72,7 @@ TokenShard::TokenShard(const std::filesystem::path& prefix)
   const auto bin = with_ending(prefix_, ".bin");
   const std::uint64_t size = size_of_file(bin);
   const std::uint64_t width = shard_type_size(index_.type());
-  const std::uint64_t end = documents() == 0 ? 0 : index_.document(documents() - 1, size).end;
+  const std::uint64_t end = index_.end();
   if (end != size || size % width != 0)
     fail("{}: {} bytes, but {} speaks of {}; one of them is truncated or belongs to another shard",
          bin.string(), size, index_map_.path().string(), end);

@@ -75,15 +75,19 @@ class PartTokenizer {
       };
     const auto reader = open_reader(piece.file, reader_options);
     std::uint64_t seen = 0;
+    const auto advance = [&](std::uint64_t to) {
+      if (progress_ != nullptr) progress_->advance(to - seen);
+      seen = to;
+    };
     while (auto document = reader->next()) {
       bytes_ += document->text.size();
       documents_.push_back(std::move(*document));
       if (bytes_ < kBatchBytes) continue;
       flush();
-      if (progress_ != nullptr) progress_->advance(reader->consumed() - seen);
-      seen = reader->consumed();
+      // A reader looks a little past the end of its piece.
+      advance(std::min(reader->consumed(), piece.bytes));
     }
-    if (progress_ != nullptr) progress_->advance(reader->consumed() - seen);
+    advance(piece.bytes);
   }
 
   void flush() {
@@ -303,13 +307,12 @@ TokenizeResult tokenize(const Tokenizer& tokenizer, const TokenizeOptions& optio
   });
   const bool shows = communicator.rank() == 0;
   Progress progress("tokenize", plan.input_bytes / static_cast<std::uint64_t>(communicator.size()),
-                    {.unit = Progress::Unit::kBytes, .enabled = shows});
+                    {.unit = Progress::Unit::kBytes, .enabled = shows && options.show_progress});
   std::uint64_t parts_done = 0, bytes_done = 0;
   const auto done = [&](std::size_t k) {
     if (!std::filesystem::exists(part_path(folder, k))) return false;
     ++parts_done;
-    for (const InputPiece& piece : plan.parts[k])
-      bytes_done += std::min<std::uint64_t>(piece.end, size_of_file(piece.file)) - piece.begin;
+    for (const InputPiece& piece : plan.parts[k]) bytes_done += piece.bytes;
     progress.set_done(bytes_done);
     return true;
   };

@@ -27,6 +27,7 @@ struct TokenizeOptions {
   bool split_by_source = false;       ///< one shard a source, PREFIX-SOURCE
   bool skip_bad_rows = false;         ///< pass over rows that cannot be read; else they are Errors
   bool overwrite = false;
+  bool show_progress = true;
   int threads = 0;  ///< of each rank; 0: one for each core
   /// Input that one thread takes at a time, and that a run that was killed does again.
   std::uint64_t part_bytes = 32 << 20;

@@ -34,8 +34,10 @@ TokenizePlan plan_tokenizing(const Tokenizer& tokenizer, const TokenizeOptions& 
     key["files"].push_back({file.string(), size, modified});
     plan.input_bytes += size;
     if (size > options.part_bytes && can_split(file, reader)) {
-      for (std::uint64_t begin = 0; begin < size; begin += options.part_bytes)
-        plan.parts.push_back({{file, begin, std::min(size, begin + options.part_bytes)}});
+      for (std::uint64_t begin = 0; begin < size; begin += options.part_bytes) {
+        const std::uint64_t end = std::min(size, begin + options.part_bytes);
+        plan.parts.push_back({{file, begin, end, end - begin}});
+      }
       room = 0;
       continue;
     }
@@ -43,7 +45,7 @@ TokenizePlan plan_tokenizing(const Tokenizer& tokenizer, const TokenizeOptions& 
       plan.parts.emplace_back();
       room = options.part_bytes;
     }
-    plan.parts.back().push_back({file});
+    plan.parts.back().push_back({.file = file, .bytes = size});
     room -= std::min(size, room);
   }
   plan.key = sha256_hex(key.dump(-1, ' ', false, Json::error_handler_t::replace));

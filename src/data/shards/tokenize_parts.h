@@ -15,6 +15,7 @@ struct InputPiece {
   std::filesystem::path file;
   std::uint64_t begin = 0;
   std::uint64_t end = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t bytes = 0;  ///< on the disk
 };
 
 /// The input cut into parts, by sizes alone: never by ranks or threads.
