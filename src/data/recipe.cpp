@@ -255,6 +255,13 @@ Recipe read_recipe(const fs::path& path) {
   return recipe;
 }
 
+std::vector<std::string> names_of_stages(const Recipe& recipe) {
+  std::vector<std::string> names;
+  for (const auto* list : {&recipe.document_stages, &recipe.global_stages})
+    for (const StageSettings& stage : *list) names.push_back(stage.kind);
+  return names;
+}
+
 std::vector<std::unique_ptr<DocumentStage>> make_document_stages(const Recipe& recipe) {
   std::vector<std::unique_ptr<DocumentStage>> stages;
   for (const StageSettings& settings : recipe.document_stages) {

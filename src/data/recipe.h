@@ -86,6 +86,9 @@ Recipe read_recipe(const std::filesystem::path& path);
 /// The document stages of the recipe, ready to work.
 std::vector<std::unique_ptr<DocumentStage>> make_document_stages(const Recipe& recipe);
 
+/// Kinds of all stages in order: what every document of the output went through.
+std::vector<std::string> names_of_stages(const Recipe& recipe);
+
 /// 2147483648, "2 GiB", "500 MB", "1.5e9": a number of bytes; an Error names `place`.
 std::uint64_t parse_bytes(const Json& value, const std::string& place);
 
