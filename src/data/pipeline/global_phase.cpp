@@ -1,10 +1,10 @@
 #include "data/pipeline/global_phase.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "data/dedup/exact_duplicates.h"
 #include "data/dedup/near_duplicates.h"
 #include "data/tasks.h"
@@ -100,14 +100,13 @@ std::vector<GlobalStep> run_global_stages(const Recipe& recipe, const std::vecto
   std::string history = keys_of(units, earlier);
 
   const auto run = [&](const std::string& kind, auto&& find) {
-    const auto start = std::chrono::steady_clock::now();
     DedupContext context{communicator, thread_count(recipe.run.threads), recipe.run.memory_limit,
                          work.of_step(kind, hash128(history + kind)), show_progress};
     run_together(communicator, [&] { create_folders(context.work_folder); });
     GlobalStep step;
     step.kind = kind;
+    step.folder = context.work_folder;
     run_together(communicator, [&] { step.decisions = find(context); });
-    step.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     steps.push_back(std::move(step));
   };
   for (const StageSettings& stage : recipe.global_stages) {
@@ -171,10 +170,19 @@ KeptDocuments::KeptDocuments(const fs::path& documents, const UnitDecisions& dec
 std::optional<Document> KeptDocuments::next() {
   while (std::optional<Document> document = file_.next()) {
     index_ = next_++;
-    if (decisions_.drop_of(index_) != nullptr) continue;
+    if (const DuplicateDrop* drop = decisions_.drop_of(index_)) {
+      if (on_dropped) on_dropped(*document, drop);
+      continue;
+    }
     if (const auto numbers = decisions_.cut_paragraphs_of(index_); !numbers.empty()) {
+      Document whole;
+      if (on_dropped || on_cut) whole = *document;
       cut_paragraphs(*document, numbers);
-      if (document->text.empty()) continue;
+      if (trim(document->text).empty()) {
+        if (on_dropped) on_dropped(whole, nullptr);
+        continue;
+      }
+      if (on_cut) on_cut(whole, *document);
     }
     return document;
   }

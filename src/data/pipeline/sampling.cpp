@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/random.h"
+#include "data/pipeline/duplicate_counts.h"
 #include "data/pipeline/rows.h"
 #include "data/tasks.h"
 
@@ -72,10 +73,11 @@ std::uint32_t SourceBound::copies_of(const Draws& draws, std::uint64_t hash,
 }
 
 SampleIndex::SampleIndex(const Recipe& recipe, const std::vector<Unit>& units,
-                         const std::vector<GlobalStep>& steps, const WorkFolder& work,
-                         fs::path folder)
+                         const std::vector<Unit>& all_units, const std::vector<GlobalStep>& steps,
+                         const WorkFolder& work, fs::path folder)
     : recipe_(recipe),
       units_(units),
+      all_units_(all_units),
       steps_(steps),
       work_(work),
       folder_(std::move(folder)),
@@ -96,8 +98,14 @@ void SampleIndex::make(std::size_t unit, const Tokenizer* tokenizer,
 
   AtomicFile out(file(unit, "index"));
   Amount train, validation;
-  Json by_language = Json::object();
-  std::map<std::string, Amount> languages;
+  DuplicateCounts counts(steps_, all_units_, work_);
+  documents.on_dropped = [&](const Document& document, const DuplicateDrop* drop) {
+    counts.count_drop(document, drop);
+    advance(1);
+  };
+  documents.on_cut = [&](const Document& before, const Document& after) {
+    counts.count_cut(before, after);
+  };
   std::string line;
   std::vector<TokenId> ids;
   while (const std::optional<Document> document = documents.next()) {
@@ -117,14 +125,13 @@ void SampleIndex::make(std::size_t unit, const Tokenizer* tokenizer,
     out.write({reinterpret_cast<const char*>(&entry), sizeof(entry)});
     const Amount amount{1, document->text.size(), count_characters(document->text), entry.tokens};
     (draws_.is_validation(entry.hash) ? validation : train) += amount;
-    languages[document->language] += amount;
+    counts.count_kept(*document, amount);
     advance(1);
   }
   out.commit();
-  for (const auto& item : languages) by_language[item.first] = to_json(item.second);
   write_file(file(unit, "json"), Json{{"train", to_json(train)},
                                       {"validation", to_json(validation)},
-                                      {"languages", by_language}}
+                                      {"statistics", counts.statistics.to_json()}}
                                          .dump() +
                                      "\n");
 }
@@ -143,8 +150,7 @@ IndexSummary SampleIndex::summary(std::size_t unit) const {
   IndexSummary summary;
   summary.train = amount_from_json(json.at("train"));
   summary.validation = amount_from_json(json.at("validation"));
-  for (const auto& item : json.at("languages").items())
-    summary.languages[item.key()] = amount_from_json(item.value());
+  summary.statistics = Statistics::from_json(json.at("statistics"));
   return summary;
 }
 

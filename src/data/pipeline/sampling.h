@@ -35,7 +35,8 @@ struct IndexEntry {
 /// What a unit's index adds up to.
 struct IndexSummary {
   Amount train, validation;  ///< what is there to choose from
-  ByLanguage languages;      ///< of both together
+  /// What entered each global stage and what they left, why documents went, and examples.
+  Statistics statistics;
 };
 
 /// The draws of a run. All are pure functions of seed and hash.
@@ -65,9 +66,10 @@ struct SourceBound {
 /// Indexes of all units: one file each in `folder`, made by run_tasks.
 class SampleIndex {
  public:
+  /// `all_units`: `units` and those of an earlier run behind them.
   SampleIndex(const Recipe& recipe, const std::vector<Unit>& units,
-              const std::vector<GlobalStep>& steps, const WorkFolder& work,
-              std::filesystem::path folder);
+              const std::vector<Unit>& all_units, const std::vector<GlobalStep>& steps,
+              const WorkFolder& work, std::filesystem::path folder);
 
   bool done(std::size_t unit) const;
   /// Writes the index of a unit; `advance` hears of documents.
@@ -88,7 +90,7 @@ class SampleIndex {
   std::filesystem::path file(std::size_t unit, std::string_view what) const;
 
   const Recipe& recipe_;
-  const std::vector<Unit>& units_;
+  const std::vector<Unit>&units_, &all_units_;
   const std::vector<GlobalStep>& steps_;
   const WorkFolder& work_;
   std::filesystem::path folder_;
