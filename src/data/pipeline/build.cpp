@@ -86,9 +86,9 @@ class Build {
     result.up_to_date = up_to_date();
     if (!result.up_to_date) {
       process_units();
-      steps_ = timed("duplicates", [&] {
-        return run_global_stages(recipe_, units_, earlier_, work_, communicator_,
-                                 options_.show_progress);
+      timed("duplicates", [&] {
+        steps_ = run_global_stages(recipe_, units_, earlier_, work_, communicator_,
+                                   options_.show_progress);
       });
       make_index();
       write_shards();
@@ -103,10 +103,10 @@ class Build {
   bool first() const { return communicator_.rank() == 0; }
 
   /// Runs `step` and adds its wall time to the run's, which outlives a restart.
-  template <typename Step>
-  auto timed(const std::string& name, Step&& step) {
+  void timed(const std::string& name, const std::function<void()>& step) {
     const auto start = std::chrono::steady_clock::now();
-    const auto add = [&] {
+    step();
+    run_together(communicator_, [&] {
       if (!first()) return;
       const double seconds =
           std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -114,15 +114,7 @@ class Build {
       Json times = fs::exists(path) ? read_json_file(path) : Json::object();
       times[name] = times.value(name, 0.0) + seconds;
       write_file(path, times.dump() + "\n");
-    };
-    if constexpr (std::is_void_v<decltype(step())>) {
-      step();
-      run_together(communicator_, add);
-    } else {
-      auto value = step();
-      run_together(communicator_, add);
-      return value;
-    }
+    });
   }
   fs::path times_file() const { return work_.of_step("output", output_key_) / "seconds.json"; }
 

@@ -143,7 +143,9 @@ void Shuffle::plan(Communicator& communicator) {
   }
 }
 
-bool Shuffle::unit_done(std::size_t unit) const { return fs::exists(rows_of(unit, "json")); }
+bool Shuffle::unit_done(std::size_t unit) const {
+  return fs::exists(rows_of(unit, "json")) && fs::exists(rows_of(unit, "rows"));
+}
 
 OutputAmounts Shuffle::amounts(std::size_t unit) const {
   return OutputAmounts::from_json(read_json_file(rows_of(unit, "json")));
