@@ -104,7 +104,9 @@ void answer(Conversation& conversation, const std::string& line) {
 void run(const ChatOptions& options) {
   LanguageModel model(options.model.prepare(), options.model.parsed_dtype(),
                       options.model.parsed_device());
-  model.chat_template();  // that it is there is known before the first question
+  if (!model.has_chat_template()) {
+    fail("{}: the model has no chat template; use `tigerbot generate --raw`", options.model.model);
+  }
   Conversation conversation(model, options.sampling.request(model));
   conversation.set_system(options.system);
   struct sigaction action = {};

@@ -11,7 +11,6 @@ void add_embed_command(CLI::App& app);
 void add_eval_command(CLI::App& app);
 void add_bench_command(CLI::App& app);
 void add_data_command(CLI::App& app);
-void add_data_build_command(CLI::App& data);
 void add_data_tokenize_command(CLI::App& data);
 void add_tokenizer_command(CLI::App& app);
 void add_inspect_command(CLI::App& app);

@@ -7,8 +7,9 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/tokenizer_commands.h"
 #include "weights/hub/models.h"
-#include "weights/model_files.h"
+#include "weights/tokenizer_files.h"
 
 namespace tigerbot {
 
@@ -30,7 +31,7 @@ void print_ids(const std::vector<TokenId>& ids) {
 }
 
 void encode(const TokenizerOptions& options) {
-  const auto tokenizer = open_model(resolve_model(options.model)).load_tokenizer();
+  const auto tokenizer = open_tokenizer(resolve_model(options.model));
   const Tokenizer::EncodeOptions encode_options{.add_special_tokens = !options.no_special_tokens,
                                                 .parse_special_tokens = true};
   if (options.lines) {
@@ -58,7 +59,7 @@ std::string decode_array(const Tokenizer& tokenizer, const std::string& text,
 }
 
 void decode(const TokenizerOptions& options) {
-  const auto tokenizer = open_model(resolve_model(options.model)).load_tokenizer();
+  const auto tokenizer = open_tokenizer(resolve_model(options.model));
   if (options.lines) {
     std::string line;
     std::size_t number = 0;
@@ -78,15 +79,18 @@ void decode(const TokenizerOptions& options) {
 }  // namespace
 
 void add_tokenizer_command(CLI::App& app) {
-  CLI::App& command = *app.add_subcommand("tokenizer", "Text to token ids and back");
+  CLI::App& command =
+      *app.add_subcommand("tokenizer", "Text to token ids and back; train, extend and compare");
   command.require_subcommand(1);
   command.footer("Example:\n  echo \"Hello\" | tigerbot tokenizer encode smollm2-135m-instruct");
   const auto add = [&](const char* name, const char* description, const char* special,
                        const char* example, void (*run)(const TokenizerOptions&)) {
     auto options = std::make_shared<TokenizerOptions>();
     CLI::App& step = *command.add_subcommand(name, description);
-    step.add_option("MODEL", options->model,
-                    "A Hugging Face directory, a .gguf file, or a name that `tigerbot pull` knows")
+    step.add_option(
+            "MODEL", options->model,
+            "A Hugging Face directory, a tokenizer.json, .model or .gguf file, or a name that "
+            "`tigerbot pull` knows")
         ->required();
     step.add_flag("--lines", options->lines, "One array for each line");
     step.add_flag("--no-special-tokens", options->no_special_tokens, special);
@@ -98,6 +102,9 @@ void add_tokenizer_command(CLI::App& app) {
       "Example:\n  echo \"Hello\" | tigerbot tokenizer encode smollm2-135m-instruct", encode);
   add("decode", "Read a JSON array of ids on stdin, print the text", "Leave special tokens out",
       "Example:\n  echo \"[19556]\" | tigerbot tokenizer decode smollm2-135m-instruct", decode);
+  add_tokenizer_train_command(command);
+  add_tokenizer_extend_command(command);
+  add_tokenizer_report_command(command);
 }
 
 }  // namespace tigerbot

@@ -23,6 +23,28 @@
 #include "weights/tokenizer_conversion.h"
 
 namespace tigerbot {
+
+Json gguf_tokenizer_config(const ModelFiles& files, const GgufTokenizer& tokenizer) {
+  Json json = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+               {"model_max_length", files.config.max_position_embeddings},
+               {"clean_up_tokenization_spaces", false}};
+  if (tokenizer.model == "bert") json["tokenizer_class"] = "BertTokenizer";
+  const auto role = [&](const char* name, const std::optional<TokenId>& id) {
+    if (id) json[name] = tokenizer.tokens.at(static_cast<std::size_t>(*id));
+  };
+  if (tokenizer.model == "bert") {
+    role("cls_token", tokenizer.bos_id);
+    role("sep_token", tokenizer.eos_id);
+  } else {
+    role("bos_token", tokenizer.bos_id);
+    role("eos_token", tokenizer.eos_id);
+  }
+  role("unk_token", tokenizer.unk_id);
+  role("pad_token", tokenizer.pad_id);
+  if (!files.chat_template.empty()) json["chat_template"] = files.chat_template;
+  return json;
+}
+
 namespace {
 
 // What goes along unchanged from one Hugging Face directory to another.
@@ -77,27 +99,6 @@ std::vector<TensorToWrite> safetensors_of(const ModelFiles& files, const Convert
   return tensors;
 }
 
-Json tokenizer_config_of(const ModelFiles& files, const GgufTokenizer& tokenizer) {
-  Json json = {{"tokenizer_class", "PreTrainedTokenizerFast"},
-               {"model_max_length", files.config.max_position_embeddings},
-               {"clean_up_tokenization_spaces", false}};
-  if (tokenizer.model == "bert") json["tokenizer_class"] = "BertTokenizer";
-  const auto role = [&](const char* name, const std::optional<TokenId>& id) {
-    if (id) json[name] = tokenizer.tokens.at(static_cast<std::size_t>(*id));
-  };
-  if (tokenizer.model == "bert") {
-    role("cls_token", tokenizer.bos_id);
-    role("sep_token", tokenizer.eos_id);
-  } else {
-    role("bos_token", tokenizer.bos_id);
-    role("eos_token", tokenizer.eos_id);
-  }
-  role("unk_token", tokenizer.unk_id);
-  role("pad_token", tokenizer.pad_id);
-  if (!files.chat_template.empty()) json["chat_template"] = files.chat_template;
-  return json;
-}
-
 Json generation_config_of(const ModelConfig& config) {
   Json json = {{"_from_model_config", true}};
   if (config.bos_token_id) json["bos_token_id"] = *config.bos_token_id;
@@ -142,7 +143,7 @@ void write_companions_of_gguf(const ModelFiles& files, const std::filesystem::pa
   write_file(folder / "tokenizer.json",
              tokenizer_json_from_gguf(tokenizer, files.gguf->header.path).dump());
   write_file(folder / "tokenizer_config.json",
-             tokenizer_config_of(files, tokenizer).dump(2) + "\n");
+             gguf_tokenizer_config(files, tokenizer).dump(2) + "\n");
 }
 
 void copy_companions(const ModelFiles& files, const std::filesystem::path& folder,
