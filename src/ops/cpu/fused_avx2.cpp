@@ -88,11 +88,26 @@ struct S {
     _mm_storel_epi64(reinterpret_cast<__m128i*>(low), _mm_packus_epi16(next, next));
   }
 
+  static V load_master(const std::uint16_t* high, const std::int16_t* low) {
+    const __m256i upper = _mm256_castps_si256(load(high));
+    const __m256i lower =
+        _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low)));
+    return _mm256_castsi256_ps(_mm256_add_epi32(upper, lower));
+  }
+  static void store_master(std::uint16_t* high, std::int16_t* low, V a) {
+    const __m256i bits = _mm256_castps_si256(a);
+    const __m256i upper = _mm256_srli_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x8000)), 16);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(high), pack(upper));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(low),
+                     pack(_mm256_and_si256(bits, _mm256_set1_epi32(0xffff))));
+  }
+
   static V add(V a, V b) { return _mm256_add_ps(a, b); }
   static V sub(V a, V b) { return _mm256_sub_ps(a, b); }
   static V mul(V a, V b) { return _mm256_mul_ps(a, b); }
   static V div(V a, V b) { return _mm256_div_ps(a, b); }
   static V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
+  static V sqrt(V a) { return _mm256_sqrt_ps(a); }
   static V abs(V a) { return _mm256_andnot_ps(set1(-0.0f), a); }
   static V max(V a, V b) { return _mm256_max_ps(a, b); }
   static V where_positive(V x, V a, V b) {

@@ -67,6 +67,28 @@ struct CrossEntropyLoss {
   bool correct = false;
 };
 
+/// One step of AdamW (Loshchilov & Hutter 2019) on n weights:
+///   w *= decay; m += (1 - beta1) (g - m); v = beta2 v + (1 - beta2) g^2; w -= rate m / (sqrt(v)
+///   root + eps)
+/// with g = gradient * gradient_scale. bfloat16 weights have the lower halves of their float32
+/// masters beside them: master bits = (weight << 16) + low, low taken as signed.
+struct AdamWTask {
+  std::int64_t n = 0;
+  void* weight = nullptr;
+  std::int16_t* low = nullptr;  ///< null for float32 weights
+  float* first_moment = nullptr;
+  float* second_moment = nullptr;
+  const void* gradient = nullptr;
+  bool float_gradient = false;  ///< float32; else of the weight's type
+  float gradient_scale = 1;
+  float decay = 1;  ///< 1 - learning rate * weight decay
+  float beta1 = 0;
+  float beta2 = 0;
+  float rate = 0;  ///< learning rate / (1 - beta1^t)
+  float root = 1;  ///< 1 / sqrt(1 - beta2^t)
+  float eps = 0;
+};
+
 struct FusedKernels {
   void (*norm_forward)(const NormForward& task);
   void (*norm_backward)(const NormBackward& task);
@@ -82,6 +104,11 @@ struct FusedKernels {
   /// bfloat16 sums with 8 more bits beside them; see softmax-inl.h.
   void (*add_split)(std::int64_t n, const std::uint16_t* part, std::uint16_t* high,
                     std::uint8_t* low, bool last);
+  void (*adamw)(const AdamWTask& task);
+  /// sum += x.
+  void (*accumulate)(std::int64_t n, const void* x, float* sum);
+  /// The sum of x^2, in float64 over float32 sums of a few thousand.
+  double (*sum_of_squares)(std::int64_t n, const void* x);
 };
 
 /// The best kernels that this machine (and any limit on it) allows, for bfloat16 or float32

@@ -52,11 +52,22 @@ struct S {
     *low = static_cast<std::uint8_t>(bits >> 8);
   }
 
+  static V load_master(const std::uint16_t* high, const std::int16_t* low) {
+    return std::bit_cast<float>((static_cast<std::uint32_t>(*high) << 16) +
+                                static_cast<std::uint32_t>(static_cast<std::int32_t>(*low)));
+  }
+  static void store_master(std::uint16_t* high, std::int16_t* low, V a) {
+    const auto bits = std::bit_cast<std::uint32_t>(a);
+    *high = static_cast<std::uint16_t>((bits + 0x8000) >> 16);
+    *low = static_cast<std::int16_t>(bits);
+  }
+
   static V add(V a, V b) { return a + b; }
   static V sub(V a, V b) { return a - b; }
   static V mul(V a, V b) { return a * b; }
   static V div(V a, V b) { return a / b; }
   static V fma(V a, V b, V c) { return a * b + c; }
+  static V sqrt(V a) { return std::sqrt(a); }
   static V abs(V a) { return std::fabs(a); }
   /// b where either is not a number.
   static V max(V a, V b) { return a > b ? a : b; }

@@ -5,6 +5,7 @@
 //
 #include "ops/cpu/activation-inl.h"
 #include "ops/cpu/norm-inl.h"
+#include "ops/cpu/optimizer-inl.h"
 #include "ops/cpu/rotation-inl.h"
 #include "ops/cpu/softmax-inl.h"
 
@@ -20,7 +21,10 @@ constexpr FusedKernels kernels_of() {
           gelu<TanhGelu, T>,
           gelu_backward<TanhGelu, T>,
           cross_entropy_row<T>,
-          add_split};
+          add_split,
+          adamw<T>,
+          accumulate<T>,
+          sum_of_squares<T>};
 }
 
 constexpr FusedKernelTables kTables = {kernels_of<Bf16>(), kernels_of<float>()};

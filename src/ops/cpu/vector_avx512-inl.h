@@ -63,11 +63,24 @@ struct Avx512 {
                      _mm512_cvtepi32_epi8(_mm512_srli_epi32(bits, 8)));
   }
 
+  static V load_master(const std::uint16_t* high, const std::int16_t* low) {
+    const __m512i lower =
+        _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(low)));
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(load(high)), lower));
+  }
+  static void store_master(std::uint16_t* high, std::int16_t* low, V a) {
+    const __m512i bits = _mm512_castps_si512(a);
+    const __m512i upper = _mm512_srli_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x8000)), 16);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(high), _mm512_cvtepi32_epi16(upper));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(low), _mm512_cvtepi32_epi16(bits));
+  }
+
   static V add(V a, V b) { return _mm512_add_ps(a, b); }
   static V sub(V a, V b) { return _mm512_sub_ps(a, b); }
   static V mul(V a, V b) { return _mm512_mul_ps(a, b); }
   static V div(V a, V b) { return _mm512_div_ps(a, b); }
   static V fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
+  static V sqrt(V a) { return _mm512_sqrt_ps(a); }
   static V abs(V a) { return _mm512_abs_ps(a); }
   static V max(V a, V b) { return _mm512_max_ps(a, b); }
   static V where_positive(V x, V a, V b) {
