@@ -1,6 +1,7 @@
 #include "model/bloom_decoder.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 
 #include <bit>
@@ -61,10 +62,19 @@ at::Tensor BloomLayer::mlp(const at::Tensor& x) const {
 }
 
 at::Tensor BloomLayer::operator()(const at::Tensor& x, const at::Tensor& slopes,
-                                  const Sequences& sequences, const StepCache* cache) const {
-  const auto [normed, sum] =
+                                  const Sequences& sequences, const StepCache* cache,
+                                  bool recompute_mlp) const {
+  const std::pair<at::Tensor, at::Tensor> middle =
       post_attention_norm_.add(attention(input_norm_(x), slopes, sequences, cache), x);
-  return sum + mlp(normed);
+  if (!recompute_mlp) return middle.second + mlp(middle.first);
+  const auto block = [this](const std::vector<at::Tensor>& in) { return std::vector{mlp(in[0])}; };
+  return middle.second + recompute(block, {middle.first}).front();
+}
+
+void BloomLayer::append_linears(std::vector<Linear*>& list) {
+  for (Linear* linear : {&query_key_value_, &dense_, &dense_h_to_4h_, &dense_4h_to_h_}) {
+    list.push_back(linear);
+  }
 }
 
 void BloomLayer::append_parameters(std::vector<Parameter>& list) {
@@ -101,11 +111,28 @@ std::vector<Parameter> BloomDecoder::parameters() {
   return list;
 }
 
+std::vector<Linear*> BloomDecoder::linears() {
+  std::vector<Linear*> list;
+  for (BloomLayer& layer : layers_) layer.append_linears(list);
+  return list;
+}
+
 at::Tensor BloomDecoder::forward(const at::Tensor& ids, const Sequences& sequences,
                                  const StepCache* cache) {
   at::Tensor x = embedding_norm_(word_embeddings_(ids));  // [tokens, hidden_size]
   const at::Tensor slopes = slopes_.to(x.device());
-  for (const BloomLayer& layer : layers_) x = layer(x, slopes, sequences, cache);
+  const bool trains = at::GradMode::is_enabled() && !cache;
+  const bool selective = trains && checkpointing_ == ActivationCheckpointing::kSelective;
+  for (const BloomLayer& layer : layers_) {
+    if (trains && checkpointing_ == ActivationCheckpointing::kFull) {
+      const auto block = [&layer, slopes, sequences](const std::vector<at::Tensor>& in) {
+        return std::vector{layer(in[0], slopes, sequences, nullptr)};
+      };
+      x = recompute(block, {x}).front();
+    } else {
+      x = layer(x, slopes, sequences, cache, selective);
+    }
+  }
   return norm_(wanted_rows(x, cache));
 }
 

@@ -21,9 +21,10 @@ class BloomLayer {
 
   /// x [tokens, hidden_size] -> like x.
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& slopes, const Sequences& sequences,
-                        const StepCache* cache) const;
+                        const StepCache* cache, bool recompute_mlp = false) const;
 
   void append_parameters(std::vector<Parameter>& list);
+  void append_linears(std::vector<Linear*>& list);
 
  private:
   at::Tensor attention(const at::Tensor& x, const at::Tensor& slopes, const Sequences& sequences,
@@ -44,6 +45,7 @@ class BloomDecoder : public Decoder {
   explicit BloomDecoder(const ModelConfig& config);
 
   std::vector<Parameter> parameters() override;
+  std::vector<Linear*> linears() override;
   at::Tensor forward(const at::Tensor& ids, const Sequences& sequences,
                      const StepCache* cache) override;
   const at::Tensor& output_weight() const override;

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "model/config.h"
+#include "model/linear.h"
 #include "model/parameters.h"
+#include "model/recompute.h"
 #include "ops/ops.h"
 
 namespace tigerbot {
@@ -33,6 +35,13 @@ class Decoder {
   /// Every parameter, in the order of the checkpoint; a tied output layer is not listed twice.
   virtual std::vector<Parameter> parameters() = 0;
 
+  /// Every Linear of the layers (not the output layer), in the order of the checkpoint: what
+  /// low-rank adapters attach to.
+  virtual std::vector<Linear*> linears() = 0;
+
+  /// What training runs again in place of keeping it; kNone at first.
+  void set_activation_checkpointing(ActivationCheckpointing kind) { checkpointing_ = kind; }
+
   /// Hidden states after the final norm. ids int32 or int64 [tokens] -> [tokens, hidden_size].
   /// Without a cache: whole sequences, differentiable. With one: this step's tokens are stored in
   /// it and see all that it holds of their sequences, and the result has the cache's output_rows
@@ -50,6 +59,7 @@ class Decoder {
  protected:
   explicit Decoder(ModelConfig config) : config_(std::move(config)) {}
   ModelConfig config_;
+  ActivationCheckpointing checkpointing_ = ActivationCheckpointing::kNone;
 };
 
 /// A model of this shape with its parameters from `source`, in `dtype` on `device`.

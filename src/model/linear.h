@@ -3,9 +3,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "model/low_rank_adapter.h"
 #include "model/parameters.h"
 #include "ops/ops.h"
 
@@ -19,9 +21,21 @@ class Linear {
   Linear(std::string name, std::int64_t in_features, std::int64_t out_features, bool has_bias);
 
   /// x [tokens, in_features] -> [tokens, out_features].
-  at::Tensor operator()(const at::Tensor& x) const { return ops::linear(x, weight_, bias_); }
+  at::Tensor operator()(const at::Tensor& x) const {
+    const at::Tensor y = ops::linear(x, weight_, bias_);
+    return adapter_ ? add_adapter(x, y, *adapter_) : y;
+  }
 
   void append_parameters(std::vector<Parameter>& list);
+
+  /// "model.layers.0.self_attn.q_proj".
+  const std::string& name() const { return name_; }
+  std::int64_t in_features() const { return in_features_; }
+  std::int64_t out_features() const { return out_features_; }
+
+  /// Adds what a low-rank adapter says to every result; nullptr takes it away.
+  void set_adapter(std::shared_ptr<const LowRankAdapter> adapter) { adapter_ = std::move(adapter); }
+  bool has_adapter() const { return adapter_ != nullptr; }
 
   /// The plain tensors, for steps that fuse several layers; the bias may be undefined.
   const at::Tensor& weight() const { return weight_; }
@@ -34,6 +48,7 @@ class Linear {
   bool has_bias_;
   at::Tensor weight_;
   at::Tensor bias_;
+  std::shared_ptr<const LowRankAdapter> adapter_;
 };
 
 }  // namespace tigerbot

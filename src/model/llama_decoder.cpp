@@ -54,6 +54,10 @@ void LlamaAttention::append_parameters(std::vector<Parameter>& list) {
   }
 }
 
+void LlamaAttention::append_linears(std::vector<Linear*>& list) {
+  for (Linear* linear : {&q_proj_, &k_proj_, &v_proj_, &o_proj_}) list.push_back(linear);
+}
+
 LlamaMlp::LlamaMlp(const ModelConfig& config, const std::string& name)
     : gate_proj_(name + ".gate_proj", config.hidden_size, config.intermediate_size,
                  config.mlp_bias),
@@ -63,6 +67,10 @@ LlamaMlp::LlamaMlp(const ModelConfig& config, const std::string& name)
 
 void LlamaMlp::append_parameters(std::vector<Parameter>& list) {
   for (Linear* linear : {&gate_proj_, &up_proj_, &down_proj_}) linear->append_parameters(list);
+}
+
+void LlamaMlp::append_linears(std::vector<Linear*>& list) {
+  for (Linear* linear : {&gate_proj_, &up_proj_, &down_proj_}) list.push_back(linear);
 }
 
 LlamaLayer::LlamaLayer(const ModelConfig& config, std::size_t layer)
@@ -102,6 +110,33 @@ std::vector<Parameter> LlamaDecoder::parameters() {
   return list;
 }
 
+std::vector<Linear*> LlamaDecoder::linears() {
+  std::vector<Linear*> list;
+  for (LlamaLayer& layer : layers_) {
+    layer.attention.append_linears(list);
+    layer.mlp.append_linears(list);
+  }
+  return list;
+}
+
+std::pair<at::Tensor, at::Tensor> LlamaDecoder::run_layer(
+    std::size_t i, const at::Tensor& normed, const at::Tensor& x, const ops::RopeAngles& angles,
+    const Sequences& sequences, const StepCache* cache, bool recompute_mlp) const {
+  const LlamaLayer& layer = layers_[i];
+  const RmsNorm& next_norm = i + 1 < layers_.size() ? layers_[i + 1].input_norm : norm_;
+  // x = x + attention(norm(x)); x = x + mlp(norm(x)); each sum is fused with the norm after it.
+  const std::pair<at::Tensor, at::Tensor> middle =
+      layer.post_attention_norm.add(layer.attention(normed, angles, sequences, cache), x);
+  const at::Tensor change = recompute_mlp ? recompute(
+                                                [&layer](const std::vector<at::Tensor>& in) {
+                                                  return std::vector{layer.mlp(in[0])};
+                                                },
+                                                {middle.first})
+                                                .front()
+                                          : layer.mlp(middle.first);
+  return next_norm.add(change, middle.second);
+}
+
 at::Tensor LlamaDecoder::forward(const at::Tensor& ids, const Sequences& sequences,
                                  const StepCache* cache) {
   const ops::RopeAngles angles = rope_.angles(sequences, whole_lengths(sequences, cache));
@@ -112,13 +147,20 @@ at::Tensor LlamaDecoder::forward(const at::Tensor& ids, const Sequences& sequenc
                                 cache->output_rows);
   }
   at::Tensor normed = layers_.front().input_norm(x);
+  const bool trains = at::GradMode::is_enabled() && !cache;
+  const bool selective = trains && checkpointing_ == ActivationCheckpointing::kSelective;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const LlamaLayer& layer = layers_[i];
-    const RmsNorm& next_norm = i + 1 < layers_.size() ? layers_[i + 1].input_norm : norm_;
-    // x = x + attention(norm(x)); x = x + mlp(norm(x)); each sum is fused with the norm after it.
-    std::tie(normed, x) =
-        layer.post_attention_norm.add(layer.attention(normed, angles, sequences, cache), x);
-    std::tie(normed, x) = next_norm.add(layer.mlp(normed), x);
+    if (trains && checkpointing_ == ActivationCheckpointing::kFull) {
+      const auto layer = [this, i, angles, sequences](const std::vector<at::Tensor>& in) {
+        const auto out = run_layer(i, in[0], in[1], angles, sequences, nullptr, false);
+        return std::vector{out.first, out.second};
+      };
+      const std::vector<at::Tensor> out = recompute(layer, {normed, x});
+      normed = out[0];
+      x = out[1];
+    } else {
+      std::tie(normed, x) = run_layer(i, normed, x, angles, sequences, cache, selective);
+    }
   }
   return wanted_rows(normed, cache);
 }
@@ -129,6 +171,9 @@ void LlamaDecoder::pack_for(const StepCache* cache) {
     return;
   }
   if (!cache || packed_) return;
+  for (const Linear* linear : linears()) {
+    if (linear->has_adapter()) return;  // the fused step knows plain weights alone
+  }
   std::vector<ops::DecoderLayer> layers;
   for (const LlamaLayer& layer : layers_) {
     const LlamaAttention& attention = layer.attention;

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/decoder.h"
@@ -26,6 +27,7 @@ class LlamaAttention {
                         const Sequences& sequences, const StepCache* cache) const;
 
   void append_parameters(std::vector<Parameter>& list);
+  void append_linears(std::vector<Linear*>& list);
 
  private:
   friend class LlamaDecoder;
@@ -46,6 +48,7 @@ class LlamaMlp {
   }
 
   void append_parameters(std::vector<Parameter>& list);
+  void append_linears(std::vector<Linear*>& list);
 
  private:
   friend class LlamaDecoder;
@@ -69,6 +72,7 @@ class LlamaDecoder : public Decoder {
   explicit LlamaDecoder(const ModelConfig& config);
 
   std::vector<Parameter> parameters() override;
+  std::vector<Linear*> linears() override;
   at::Tensor forward(const at::Tensor& ids, const Sequences& sequences,
                      const StepCache* cache) override;
   const at::Tensor& output_weight() const override;
@@ -87,6 +91,13 @@ class LlamaDecoder : public Decoder {
     ops::PackedWeight output;
   };
   std::optional<Packed> packed_;
+
+  /// (norm of the stream, stream) before layer i -> the same after it, its norm being the next
+  /// layer's or the final one.
+  std::pair<at::Tensor, at::Tensor> run_layer(std::size_t i, const at::Tensor& normed,
+                                              const at::Tensor& x, const ops::RopeAngles& angles,
+                                              const Sequences& sequences, const StepCache* cache,
+                                              bool recompute_mlp) const;
 
   /// Packs the weights where a step may run on packed ones, if they are not packed yet.
   void pack_for(const StepCache* cache);
