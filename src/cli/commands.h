@@ -12,6 +12,7 @@ void add_eval_command(CLI::App& app);
 void add_bench_command(CLI::App& app);
 void add_data_command(CLI::App& app);
 void add_data_tokenize_command(CLI::App& data);
+void add_train_command(CLI::App& app);
 void add_tokenizer_command(CLI::App& app);
 void add_inspect_command(CLI::App& app);
 void add_convert_command(CLI::App& app);

@@ -131,9 +131,9 @@ void write_sentence_modules(const SentenceEmbedding& sentence, const ModelConfig
 }
 
 void write_companions_of_gguf(const ModelFiles& files, const std::filesystem::path& folder,
-                              const ConvertOptions& options) {
+                              std::optional<at::ScalarType> dtype) {
   ModelConfig config = files.config;
-  if (options.dtype) config.torch_dtype = dtype_name(*options.dtype);
+  if (dtype) config.torch_dtype = dtype_name(*dtype);
   write_file(folder / "config.json", format_model_config(config));
   if (config.family != ModelConfig::Family::kBert) {
     write_file(folder / "generation_config.json", generation_config_of(config).dump(2) + "\n");
@@ -147,13 +147,13 @@ void write_companions_of_gguf(const ModelFiles& files, const std::filesystem::pa
 }
 
 void copy_companions(const ModelFiles& files, const std::filesystem::path& folder,
-                     const ConvertOptions& options) {
+                     std::optional<at::ScalarType> dtype) {
   // Everything that the file says stays; only the type may change.
   nlohmann::ordered_json config =
       nlohmann::ordered_json::parse(read_file(files.path / "config.json"));
-  if (options.dtype) {
-    if (config.contains("dtype")) config["dtype"] = dtype_name(*options.dtype);
-    config["torch_dtype"] = dtype_name(*options.dtype);
+  if (dtype) {
+    if (config.contains("dtype")) config["dtype"] = dtype_name(*dtype);
+    config["torch_dtype"] = dtype_name(*dtype);
   }
   write_file(folder / "config.json", config.dump(2) + "\n");
   for (const char* name : kCompanions) {
@@ -167,11 +167,7 @@ void copy_companions(const ModelFiles& files, const std::filesystem::path& folde
 void convert_to_hugging_face(const ModelFiles& files, const std::filesystem::path& destination,
                              const ConvertOptions& options) {
   AtomicFolder folder(destination);
-  if (files.gguf) {
-    write_companions_of_gguf(files, folder.path(), options);
-  } else {
-    copy_companions(files, folder.path(), options);
-  }
+  write_companions(files, folder.path(), options.dtype);
   Progress progress("convert", files.tensors->total_bytes(), {.unit = Progress::Unit::kBytes});
   write_safetensors_folder(folder.path(), safetensors_of(files, options, progress),
                            options.max_shard_bytes);
@@ -385,6 +381,15 @@ void convert_model(const std::filesystem::path& source, const std::filesystem::p
     convert_to_gguf(files, destination, options);
   } else {
     convert_to_hugging_face(files, destination, options);
+  }
+}
+
+void write_companions(const ModelFiles& files, const std::filesystem::path& folder,
+                      std::optional<at::ScalarType> dtype) {
+  if (files.gguf) {
+    write_companions_of_gguf(files, folder, dtype);
+  } else {
+    copy_companions(files, folder, dtype);
   }
 }
 

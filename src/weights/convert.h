@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "weights/ggml_types.h"
+#include "weights/model_files.h"
 
 namespace tigerbot {
 
@@ -29,5 +30,10 @@ struct ConvertOptions {
 /// and may not be overwritten.
 void convert_model(const std::filesystem::path& source, const std::filesystem::path& destination,
                    const ConvertOptions& options);
+
+/// Writes all of a model but its weights into `folder`, as a Hugging Face directory has it:
+/// configuration, tokenizer, chat template, generation defaults. `dtype` as in ConvertOptions.
+void write_companions(const ModelFiles& files, const std::filesystem::path& folder,
+                      std::optional<at::ScalarType> dtype);
 
 }  // namespace tigerbot

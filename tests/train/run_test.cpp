@@ -1,0 +1,372 @@
+// Whole runs of a tiny model: what they write, how they go on, what they refuse.
+
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/equal.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <thread>
+
+#include "base/expect_error.h"
+#include "base/files.h"
+#include "base/random.h"
+#include "base/scratch_folder.h"
+#include "base/text.h"
+#include "train/checkpoint.h"
+#include "train/export.h"
+#include "train/run_parts.h"
+#include "train/tiny_run.h"
+#include "train/trainer.h"
+#include "weights/model_files.h"
+#include "weights/safetensors.h"
+
+extern char** environ;
+
+namespace tigerbot::train {
+namespace {
+
+using testing::tiny_recipe;
+using testing::write_tiny_run;
+using tigerbot::testing::error_of;
+using tigerbot::testing::ScratchFolder;
+
+TrainResult run_in(const std::filesystem::path& folder) {
+  at::set_num_threads(1);
+  return train(read_recipe(folder / "recipe.toml"), *make_solo_communicator());
+}
+
+/// The numbers of a run that must not depend on when it was stopped.
+std::vector<std::string> curve(const std::filesystem::path& folder) {
+  std::vector<std::string> lines;
+  const std::string text = read_file(folder / "run" / "metrics.jsonl");
+  for (const std::string_view line : split(text, '\n')) {
+    if (line.empty()) continue;
+    const Json json = parse_json(line, "metrics");
+    if (json.at("kind") != "train") continue;
+    lines.push_back(fmt::format("{} {} {} {} {}", json.at("step").dump(), json.at("tokens").dump(),
+                                json.at("loss").dump(), json.at("learning_rate").dump(),
+                                json.at("gradient_norm").dump()));
+  }
+  return lines;
+}
+
+void expect_same_weights(const std::filesystem::path& a, const std::filesystem::path& b) {
+  const TensorSet first = open_safetensors_folder(a);
+  const TensorSet second = open_safetensors_folder(b);
+  ASSERT_EQ(first.tensors().size(), second.tensors().size());
+  for (const StoredTensor& tensor : first.tensors()) {
+    const StoredTensor* other = second.find(tensor.name);
+    ASSERT_NE(other, nullptr) << tensor.name;
+    EXPECT_TRUE(at::equal(tensor.load(at::kFloat), other->load(at::kFloat))) << tensor.name;
+  }
+}
+
+// Not a test of its own: what the tests below start as another process, to kill it.
+TEST(Child, Runs) {
+  const char* folder = std::getenv("TIGERBOT_TEST_RUN");
+  if (!folder) GTEST_SKIP() << "started by other tests";
+  run_in(folder);
+}
+
+pid_t start_child(const std::filesystem::path& folder) {
+  ::setenv("TIGERBOT_TEST_RUN", folder.c_str(), 1);
+  std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
+  std::string filter = "--gtest_filter=Child.Runs";
+  char* arguments[] = {program.data(), filter.data(), nullptr};
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+  pid_t child = 0;
+  EXPECT_EQ(posix_spawn(&child, program.c_str(), &actions, nullptr, arguments, environ), 0);
+  posix_spawn_file_actions_destroy(&actions);
+  ::unsetenv("TIGERBOT_TEST_RUN");
+  return child;
+}
+
+std::size_t lines_of(const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) return 0;
+  const std::string text = read_file(file);
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+const char* const kOften = "[checkpoint]\nevery_steps = 3\nkeep_last = 2\n";
+
+TEST(Run, LearnsAndWritesWhatItShould) {
+  const ScratchFolder folder;
+  write_tiny_run(
+      folder.path(),
+      tiny_recipe(
+          "",
+          std::string(kOften) +
+              "[validation]\nevery_steps = 5\n[[validation.set]]\nkind = \"sft\"\npath = "
+              "\"rows.jsonl\"\n"
+              "max_rows = 10\nlanguage = \"en\"\n[samples]\nprompts = [\"Repeat the number 3\"]\n"
+              "max_new_tokens = 4\nraw = true\n"));
+  const TrainResult result = run_in(folder.path());
+  EXPECT_EQ(result.skipped_steps, 0);
+  const auto lines = curve(folder.path());
+  ASSERT_EQ(static_cast<std::int64_t>(lines.size()), result.steps);
+  const auto loss = [&](std::size_t i) {
+    return parse_json(split(read_file(folder / "run/metrics.jsonl"), '\n')[i], "m");
+  };
+  EXPECT_NEAR(loss(1).at("loss").get<double>(), std::log(258), 0.3);
+  EXPECT_LT(result.loss, 3.5);
+  EXPECT_EQ(list_checkpoints(folder / "run/checkpoints").size(), 2U);
+  const std::string report = read_file(folder / "run/report.html");
+  for (const char* part : {"Training loss", "Validation loss", "Repeat the number 3", "<svg"}) {
+    EXPECT_NE(report.find(part), std::string::npos) << part;
+  }
+  // The exported model opens and has the last checkpoint's weights.
+  const ModelFiles files = open_model(result.model);
+  EXPECT_EQ(files.load_tokenizer()->size(), 258);
+  const auto model = make_decoder(files.config, files.source(at::kFloat), at::kBFloat16);
+  EXPECT_EQ(model->parameters().size(), 2 * 9 + 2U);
+}
+
+TEST(Run, AKilledRunGoesOnToTheSameBits) {
+  const ScratchFolder whole, killed;
+  // bfloat16 with masters, background checkpoints, and a validation in between.
+  const std::string recipe = tiny_recipe("", kOften);
+  write_tiny_run(whole.path(), recipe);
+  write_tiny_run(killed.path(), recipe);
+  const TrainResult result = run_in(whole.path());
+  RandomStream random{static_cast<std::uint64_t>(::getpid()), 1};
+  int kills = 0;
+  for (int attempt = 0; attempt < 30; ++attempt) {
+    const pid_t child = start_child(killed.path());
+    const std::size_t start = lines_of(killed / "run/metrics.jsonl");
+    const std::size_t enough = start + 1 + random.below(6);
+    int status = 0;
+    bool over = false;
+    while (!over) {
+      over = waitpid(child, &status, WNOHANG) == child;
+      if (!over && kills < 5 && lines_of(killed / "run/metrics.jsonl") >= enough) {
+        ::kill(child, SIGKILL);
+        ++kills;
+        waitpid(child, &status, 0);
+        break;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    if (over) {
+      ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+      break;
+    }
+  }
+  EXPECT_GE(kills, 3);
+  EXPECT_EQ(curve(killed.path()), curve(whole.path()));
+  expect_same_weights(killed / "run/final", result.model);
+}
+
+TEST(Run, ASignalWritesACheckpointAndLeaves) {
+  const ScratchFolder folder;
+  write_tiny_run(folder.path(),
+                 tiny_recipe("steps = 100000\n", "[checkpoint]\nevery_steps = 100000\n"));
+  const pid_t child = start_child(folder.path());
+  while (lines_of(folder / "run/metrics.jsonl") < 4) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    ASSERT_EQ(waitpid(child, nullptr, WNOHANG), 0);
+  }
+  ::kill(child, SIGTERM);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));  // by its own Error, not by the signal
+  const auto found = list_checkpoints(folder / "run/checkpoints");
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_GE(open_checkpoint(found[0]).state.at("step").get<int>(), 3);
+}
+
+TEST(Run, ADamagedCheckpointIsPassedOver) {
+  const ScratchFolder whole, damaged;
+  const std::string recipe = tiny_recipe("", kOften);
+  for (const auto* folder : {&whole, &damaged}) {
+    write_tiny_run(folder->path(), recipe);
+    run_in(folder->path());
+  }
+  std::filesystem::remove_all(damaged / "run/final");
+  const auto found = list_checkpoints(damaged / "run/checkpoints");
+  ASSERT_EQ(found.size(), 2U);
+  const auto file = found[1] / "optimizer-00000-of-00001.safetensors";
+  std::filesystem::resize_file(file, size_of_file(file) - 5);
+  EXPECT_NE(error_of([&] { open_checkpoint(found[1]); }).find("truncated"), std::string::npos);
+  run_in(damaged.path());
+  EXPECT_EQ(curve(damaged.path()), curve(whole.path()));
+  expect_same_weights(damaged / "run/final", whole / "run/final");
+}
+
+TEST(Run, AChangedRecipeModelOrSetIsNotGoneOnWith) {
+  const ScratchFolder folder;
+  write_tiny_run(folder.path(), tiny_recipe("", kOften));
+  run_in(folder.path());
+  EXPECT_NE(error_of([&] { run_in(folder.path()); }).find("the run is done"), std::string::npos);
+  std::filesystem::remove_all(folder / "run/final");
+  write_file(folder / "recipe.toml", tiny_recipe("weight_decay = 0.2\n", kOften));
+  EXPECT_NE(error_of([&] { run_in(folder.path()); }).find("train.weight_decay is not what it was"),
+            std::string::npos);
+  write_file(folder / "recipe.toml", tiny_recipe("", kOften));
+  ModelConfig config = testing::tiny_model_config();
+  config.hidden_size = 64;
+  config.head_dim = 16;
+  write_file(folder / "model/config.json", format_model_config(config));
+  EXPECT_NE(error_of([&] { run_in(folder.path()); }).find("of another model"), std::string::npos);
+  write_file(folder / "model/config.json", format_model_config(testing::tiny_model_config()));
+  std::string pieces = testing::tiny_tokenizer();
+  const std::size_t at = pieces.find("<|im_start|>");
+  pieces.replace(at, 12, "<|im_begin|>");
+  pieces.replace(pieces.find("<|im_start|>"), 12, "<|im_begin|>");
+  write_file(folder / "model/tokenizer.json", pieces);
+  write_file(folder / "recipe.toml",
+             tiny_recipe("", kOften, "", "")
+                 .replace(tiny_recipe("", kOften).find("chatml"), 6, "tigerbot"));
+  EXPECT_NE(error_of([&] { run_in(folder.path()); }).find("of another tokenizer"),
+            std::string::npos);
+}
+
+TEST(Run, StepsWithoutAUsableGradientEndItWithTheLastGoodCheckpoint) {
+  const ScratchFolder folder;
+  write_tiny_run(
+      folder.path(),
+      tiny_recipe("learning_rate = 1e30\nclip_norm = 0.0\nmax_skipped_in_a_row = 2\n", kOften)
+          .replace(0, 0, ""));
+  std::string recipe = read_file(folder / "recipe.toml");
+  recipe.replace(recipe.find("learning_rate = 3e-3\n"), 21, "");
+  write_file(folder / "recipe.toml", recipe);
+  try {
+    run_in(folder.path());
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit_status(), 1);
+    EXPECT_NE(std::string(error.what()).find("3 steps in a row had no usable gradient"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
+// --- Adapters and chosen parameters --------------------------------------------------------------
+
+/// A finished run whose model the next one starts from.
+std::filesystem::path base_model(const ScratchFolder& folder) {
+  write_tiny_run(folder.path(), tiny_recipe("steps = 5\n"));
+  return run_in(folder.path()).model;
+}
+
+std::string go_on_recipe(const std::filesystem::path& base, const std::string& model,
+                         const std::string& rest) {
+  std::string recipe = tiny_recipe("steps = 6\n", rest);
+  const std::size_t begin = recipe.find("config = ");
+  recipe.replace(begin, recipe.find("[data]") - begin,
+                 "path = \"" + base.string() + "\"\n" + model + "\n");
+  return recipe;
+}
+
+TEST(Run, AdaptersAloneChangeAndMergeIntoTheModel) {
+  const ScratchFolder base_folder, folder;
+  const auto base = base_model(base_folder);
+  write_tiny_run(folder.path(),
+                 go_on_recipe(base, "dtype = \"float32\"",
+                              "[lora]\nrank = 4\ntarget_modules = [\"q_proj\", \"up_proj\"]\n"
+                              "dropout = 0.1\nmerge = true\n"));
+  const TrainResult result = run_in(folder.path());
+  const TensorSet adapter = open_safetensors(result.model / "adapter_model.safetensors");
+  EXPECT_EQ(adapter.tensors().size(), 2 * 2 * 2U);
+  EXPECT_NE(adapter.find("base_model.model.model.layers.1.mlp.up_proj.lora_B.weight"), nullptr);
+  const TensorSet before = open_safetensors_folder(base);
+  const TensorSet after = open_safetensors_folder(folder / "run/final");
+  for (const StoredTensor& tensor : before.tensors()) {
+    const bool adapted = tensor.name.find("q_proj") != std::string::npos ||
+                         tensor.name.find("up_proj") != std::string::npos;
+    const at::Tensor old = tensor.load(at::kFloat).to(at::kFloat);
+    const at::Tensor now = after.find(tensor.name)->load(at::kFloat).to(at::kFloat);
+    EXPECT_EQ(at::equal(old, now), !adapted) << tensor.name;
+  }
+  // The adapter opens again, on the model that it was trained for.
+  const ModelFiles files = open_model(base);
+  const auto model = make_decoder(files.config, files.source(at::kFloat), at::kFloat);
+  const auto loaded = LoraAdapters::load(*model, result.model);
+  EXPECT_EQ(loaded->parameters().size(), 8U);
+  loaded->merge(*model);
+  for (const Parameter& parameter : model->parameters()) {
+    const at::Tensor merged = after.find(parameter.name)->load(at::kFloat).to(at::kFloat);
+    EXPECT_TRUE(parameter.tensor->allclose(merged, 1e-5, 1e-6)) << parameter.name;
+  }
+}
+
+TEST(Run, OnlyTheChosenRowsChange) {
+  const ScratchFolder base_folder, folder;
+  const auto base = base_model(base_folder);
+  write_tiny_run(folder.path(),
+                 go_on_recipe(base, "trainable = [\"model.embed_tokens.weight[256:]\"]", ""));
+  const TrainResult result = run_in(folder.path());
+  const TensorSet before = open_safetensors_folder(base);
+  const TensorSet after = open_safetensors_folder(result.model);
+  for (const StoredTensor& tensor : before.tensors()) {
+    const at::Tensor old = tensor.load(at::kFloat);
+    const at::Tensor now = after.find(tensor.name)->load(at::kFloat);
+    if (tensor.name != "model.embed_tokens.weight") {
+      EXPECT_TRUE(at::equal(old, now)) << tensor.name;
+      continue;
+    }
+    EXPECT_TRUE(at::equal(old.narrow(0, 0, 256), now.narrow(0, 0, 256)));
+    EXPECT_FALSE(at::equal(old.narrow(0, 256, 2), now.narrow(0, 256, 2)));
+  }
+}
+
+// --- Bad input -----------------------------------------------------------------------------------
+
+std::string error_of_recipe(const std::string& recipe) {
+  const ScratchFolder folder;
+  write_tiny_run(folder.path(), recipe);
+  return error_of([&] { run_in(folder.path()); });
+}
+
+TEST(Run, MistakesOfTheRecipeAreOneLineEach) {
+  const auto has = [](const std::string& message, const std::string& part) {
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  };
+  has(error_of_recipe(tiny_recipe("leaning_rate = 1.0\n")), "leaning_rate");
+  has(error_of_recipe(tiny_recipe("beta1 = 2.0\n")), "train.beta1 must be in [0, 1)");
+  has(error_of_recipe(tiny_recipe("warmup_steps = 2\nwarmup_share = 0.1\n")), "give one of them");
+  has(error_of_recipe(tiny_recipe("schedule = \"cosin\"\n")), "did you mean \"cosine\"?");
+  has(error_of_recipe(tiny_recipe("", "", "batching = \"packed\"\n")), "data.batching");
+  has(error_of_recipe(tiny_recipe("", "", "", "path = \"x\"\n")), "not both");
+  has(error_of_recipe(tiny_recipe("", "", "", "trainable = [\"model.norm.wieght\"]\n")),
+      "did you mean \"model.norm.weight\"?");
+  has(error_of_recipe(tiny_recipe("", "[lora]\ntarget_modules = [\"q_pro\"]\n")),
+      "the model has no \"q_pro\"");
+  std::string recipe = tiny_recipe();
+  recipe.replace(recipe.find("rows.jsonl"), 10, "none.jsonl");
+  has(error_of_recipe(recipe), "is not there");
+  recipe = tiny_recipe();
+  recipe.replace(recipe.find("sequence_length = 96"), 20, "sequence_length = 512");
+  has(error_of_recipe(recipe), "global_batch_tokens");
+  has(error_of_recipe(tiny_recipe("micro_batch_sequences = 100000000\n")), "training needs about");
+}
+
+TEST(Run, AnEmptySetIsOneLine) {
+  const ScratchFolder folder;
+  write_tiny_run(folder.path(), tiny_recipe());
+  write_file(folder / "rows.jsonl", "\n");
+  EXPECT_NE(error_of([&] { run_in(folder.path()); }).find("the file is empty"), std::string::npos);
+}
+
+TEST(Run, APlanSaysWhatItWouldTake) {
+  const ScratchFolder folder;
+  write_tiny_run(folder.path(), tiny_recipe());
+  const Json plan = plan_run(read_recipe(folder / "recipe.toml"), *make_solo_communicator());
+  EXPECT_EQ(plan.at("parameters").get<int>(),
+            258 * 32 + 2 * (32 * 32 * 2 + 16 * 32 * 2 + 3 * 32 * 48 + 64) + 32);
+  EXPECT_EQ(plan.at("trained_parameters"), plan.at("parameters"));
+  EXPECT_GT(plan.at("steps").get<int>(), 10);
+  EXPECT_GT(plan.at("dense_peak").get<double>(), 1e8);
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+}
+
+}  // namespace
+}  // namespace tigerbot::train
