@@ -50,6 +50,12 @@ std::vector<DedupUnit> units_in(const fs::path& folder, std::size_t count) {
   return units;
 }
 
+std::vector<std::vector<fs::path>> by_unit(const std::vector<fs::path>& paths) {
+  std::vector<std::vector<fs::path>> dropped;
+  for (const fs::path& path : paths) dropped.push_back({path});
+  return dropped;
+}
+
 /// JSON's escapes; the text is valid UTF-8.
 void append_json_string(std::string& out, std::string_view text) {
   out.push_back('"');
@@ -123,8 +129,7 @@ Result dedupe_files(const fs::path& output, int threads, const std::vector<fs::p
   result.exact_seconds = seconds_since(start);
   start = Clock::now();
   context.work_folder = output / "near";
-  const std::vector<std::vector<fs::path>> dropped{exact};
-  const auto near = find_near_duplicates(units, dropped, NearDuplicateSettings{}, context);
+  const auto near = find_near_duplicates(units, by_unit(exact), NearDuplicateSettings{}, context);
   result.near_seconds = seconds_since(start);
 
   start = Clock::now();
@@ -207,14 +212,14 @@ Result growth_of(const fs::path& folder, int threads, std::uint64_t memory,
   result.read = seconds_since(start);
   start = Clock::now();
   DedupContext context{*communicator, threads, memory, folder / "exact", false};
-  const std::vector<std::vector<fs::path>> exact{find_exact_duplicates(units, context)};
+  const std::vector<fs::path> exact = find_exact_duplicates(units, context);
   result.exact_seconds = seconds_since(start);
   start = Clock::now();
   context.work_folder = folder / "near";
-  const auto near = find_near_duplicates(units, exact, NearDuplicateSettings{}, context);
+  const auto near = find_near_duplicates(units, by_unit(exact), NearDuplicateSettings{}, context);
   result.near_seconds = seconds_since(start);
   for (std::size_t k = 0; k < units.size(); ++k) {
-    result.exact += read_duplicate_decisions(exact[0][k]).size();
+    result.exact += read_duplicate_decisions(exact[k]).size();
     result.near += read_duplicate_decisions(near[k]).size();
   }
   fs::remove_all(folder);

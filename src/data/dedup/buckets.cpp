@@ -15,7 +15,9 @@ HashBuckets::HashBuckets(std::uint64_t records, std::size_t record_size,
   // A bucket is sorted in memory by each thread, beside what it writes.
   const std::uint64_t room =
       std::clamp<std::uint64_t>(memory_limit / 32, std::uint64_t{1} << 20, std::uint64_t{64} << 20);
-  count_ = static_cast<std::size_t>(std::max<std::uint64_t>(1, records * record_size / room + 1));
+  // And there are enough buckets for several threads.
+  count_ = static_cast<std::size_t>(std::max<std::uint64_t>(
+      records * record_size / room + 1, std::min<std::uint64_t>(16, records / 65536)));
 }
 
 int threads_within(const DedupContext& context, std::uint64_t bytes) {

@@ -1,21 +1,61 @@
 #include "data/dedup/candidate_index.h"
 
 #include <algorithm>
+#include <span>
 
 namespace tigerbot::data {
 namespace {
 
-constexpr std::size_t kNeighbours = 3;
+/// Documents with a common key that are compared all with all.
+constexpr std::size_t kAll = 8;
+/// Documents before it that one is paired with where there are more.
+constexpr std::size_t kNeighbours = 2;
+/// Places of the further values after the key's own; all odd, so that no two keys make the same
+/// couple of values.
+constexpr std::array<std::size_t, kFurther> kOffsets{1, 3, 7, 15, 21};
+
+bool agree(const KeyRecord& a, const KeyRecord& b) {
+  for (std::size_t which = 0; which < kFurther; ++which)
+    if (a.further(which) == b.further(which)) return true;
+  return false;
+}
+
+CandidatePair pair_of(const KeyRecord& a, const KeyRecord& b) {
+  return {std::min(a.number(), b.number()), std::max(a.number(), b.number())};
+}
+
+void add_pairs(std::span<KeyRecord> group, std::vector<CandidatePair>& pairs) {
+  if (group.size() <= kAll) {
+    for (std::size_t k = 1; k < group.size(); ++k)
+      for (std::size_t other = 0; other < k; ++other)
+        if (agree(group[other], group[k])) pairs.push_back(pair_of(group[other], group[k]));
+    return;
+  }
+  for (std::size_t which = 0; which < kFurther; ++which) {
+    // By this value, then by all of them, so that those that agree in more stand together.
+    std::sort(group.begin(), group.end(), [which](const KeyRecord& a, const KeyRecord& b) {
+      const std::uint32_t x = a.further(which), y = b.further(which);
+      return x != y ? x < y : a < b;
+    });
+    for (std::size_t k = 1; k < group.size(); ++k)
+      for (std::size_t back = 1; back <= std::min(k, kNeighbours); ++back)
+        if (group[k - back].further(which) == group[k].further(which))
+          pairs.push_back(pair_of(group[k - back], group[k]));
+  }
+}
 
 }  // namespace
 
 std::array<KeyRecord, kKeys> keys_of(const Sketch& sketch, std::uint64_t number) {
   std::array<KeyRecord, kKeys> records;
   for (std::size_t k = 0; k < kKeys; ++k) {
-    const auto value = [&](std::size_t at) { return std::uint64_t{sketch[at % kSketchSize]}; };
-    const std::uint64_t both = value(2 * k) << 32 | value(2 * k + 1);
-    const std::uint64_t further = (value(2 * k + 2) & 0xFFF) << 12 | (value(2 * k + 3) & 0xFFF);
-    records[k] = {mix64(both + k * 0x9E3779B97F4A7C15), further << 40 | number};
+    std::uint64_t further = 0;
+    for (std::size_t which = 0; which < kFurther; ++which) {
+      const std::uint64_t value = sketch[(2 * k + kOffsets[which]) % kSketchSize] & 1023;
+      further |= value << (10 * which);
+    }
+    const std::uint64_t key = std::uint64_t{k} << 32 | sketch[2 * k];
+    records[k] = {key << 28 | further >> 22, further << 42 | number};
   }
   return records;
 }
@@ -23,17 +63,9 @@ std::array<KeyRecord, kKeys> keys_of(const Sketch& sketch, std::uint64_t number)
 std::vector<CandidatePair> candidate_pairs(std::vector<KeyRecord>& records) {
   std::sort(records.begin(), records.end());
   std::vector<CandidatePair> pairs;
-  std::size_t start = 0;
-  for (std::size_t k = 1; k < records.size(); ++k) {
-    if (records[k].key != records[start].key) {
-      start = k;
-      continue;
-    }
-    const std::size_t first = std::max(start, k >= kNeighbours ? k - kNeighbours : 0);
-    for (std::size_t other = first; other < k; ++other) {
-      const std::uint64_t a = records[other].number(), b = records[k].number();
-      if (a != b) pairs.push_back({std::min(a, b), std::max(a, b)});
-    }
+  for (std::size_t start = 0, end = 0; start < records.size(); start = end) {
+    while (end < records.size() && records[end].key() == records[start].key()) ++end;
+    if (end - start > 1) add_pairs(std::span(records).subspan(start, end - start), pairs);
   }
   std::sort(pairs.begin(), pairs.end());
   pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());

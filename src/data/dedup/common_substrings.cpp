@@ -15,7 +15,9 @@ constexpr int kChain = 12;
 /// Longer texts are indexed at every second, third, ... place.
 constexpr std::size_t kIndexed = 1 << 20;
 /// Stretches between two matches that are compared letter by letter.
-constexpr std::size_t kGap = 96;
+constexpr std::size_t kGap = 640;
+/// A common substring outside the chain counts from this weight on: two shingles.
+constexpr int kMoved = 2 * kShingleWeight;
 /// A match that goes on where the last one stopped, but for a small edit, is preferred to one of
 /// this many letters more.
 constexpr std::size_t kInOrder = 24;
@@ -23,6 +25,13 @@ constexpr std::ptrdiff_t kShift = 48;
 
 std::size_t slot_of(std::uint64_t hash, std::size_t slots) {
   return static_cast<std::size_t>(hash >> 20) & (slots - 1);
+}
+
+bool is_moved(std::u16string_view piece) {
+  int weight = 0;
+  for (std::size_t k = 0; k < piece.size() && weight < kMoved; ++k)
+    weight += letter_weight(piece[k]);
+  return weight >= kMoved;
 }
 
 }  // namespace
@@ -54,7 +63,7 @@ void SubstringSimilarity::find_matches(std::u16string_view a, std::u16string_vie
       while (before < end - done && before < at && a[end - 1 - before] == b[at - 1 - before])
         ++before;
       // Not even a shingle: another one of the same slot.
-      if (before < (is_wide(a[end - 1]) ? kShingleWeight / 2u : kShingleWeight)) return;
+      if (before < (is_wide(a[end - 1]) ? 3u : kShingleLetters)) return;
       while (end + after < a.size() && at + after < b.size() && a[end + after] == b[at + after])
         ++after;
       const std::ptrdiff_t shift =
@@ -79,40 +88,93 @@ void SubstringSimilarity::find_matches(std::u16string_view a, std::u16string_vie
   });
 }
 
-std::size_t SubstringSimilarity::edit_distance(std::u16string_view a, std::u16string_view b) {
-  row_.resize(b.size() + 1);
-  for (std::size_t k = 0; k <= b.size(); ++k) row_[k] = static_cast<std::uint32_t>(k);
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::uint32_t corner = row_[0];
-    std::uint32_t left = ++row_[0];
-    for (std::size_t k = 1; k <= b.size(); ++k) {
-      const std::uint32_t changed = corner + (a[i] == b[k - 1] ? 0 : 1);
-      corner = row_[k];
-      left = std::min(changed, std::min(left, corner) + 1);
-      row_[k] = left;
+void SubstringSimilarity::split_chain(std::u16string_view a) {
+  chain_.clear();
+  moved_.clear();
+  // best[k]: the heaviest chain that ends with match k. A Fenwick tree over the ends in `b` gives
+  // the heaviest that ends before a place.
+  const std::size_t count = matches_.size();
+  std::vector<std::size_t> ends(count), best(count), before(count);
+  for (std::size_t k = 0; k < count; ++k) ends[k] = matches_[k].b_end();
+  std::sort(ends.begin(), ends.end());
+  std::vector<std::size_t> tree(count + 1, count);  // number of a match; `count`: none
+  const auto weight = [&](std::size_t k) { return k == count ? 0 : best[k]; };
+  for (std::size_t k = 0; k < count; ++k) {
+    const auto rank_of = [&](std::size_t place) {
+      return static_cast<std::size_t>(std::upper_bound(ends.begin(), ends.end(), place) -
+                                      ends.begin());
+    };
+    before[k] = count;
+    for (std::size_t at = rank_of(matches_[k].b); at > 0; at &= at - 1)
+      if (weight(tree[at]) > weight(before[k])) before[k] = tree[at];
+    best[k] = matches_[k].length + weight(before[k]);
+    for (std::size_t at = rank_of(matches_[k].b_end()); at <= count; at += at & (~at + 1))
+      if (best[k] > weight(tree[at])) tree[at] = k;
+  }
+  std::size_t last = count;
+  for (std::size_t k = 0; k < count; ++k)
+    if (last == count || best[k] > best[last]) last = k;
+  for (std::size_t k = count; k-- > 0;) {
+    if (k == last) {
+      chain_.push_back(matches_[k]);
+      last = before[k];
+    } else if (is_moved(a.substr(matches_[k].a, matches_[k].length))) {
+      moved_.push_back(matches_[k]);
     }
   }
-  return row_[b.size()];
+  std::reverse(chain_.begin(), chain_.end());
+  std::reverse(moved_.begin(), moved_.end());
 }
 
-std::size_t SubstringSimilarity::explained_gaps(std::u16string_view a, std::u16string_view b) {
-  std::size_t explained = 0, a_end = 0, b_end = 0;
+std::size_t SubstringSimilarity::explained(std::u16string_view a, std::u16string_view b) {
+  // Two readings: everything is in its order, or pieces were moved. A stretch between two links of
+  // the chain is what was edited in the first; in the second that holds where nothing was moved to
+  // or from it.
+  std::size_t in_order = 0, with_moved = 0, a_end = 0, b_end = 0;
   const auto gap = [&](std::size_t a_next, std::size_t b_next) {
     if (b_next <= b_end || a_next <= a_end) return;
     const std::size_t a_size = a_next - a_end, b_size = b_next - b_end;
     const std::size_t longer = std::max(a_size, b_size);
     if (longer > kGap || 2 * std::min(a_size, b_size) < longer) return;
-    const std::size_t distance = edit_distance(a.substr(a_end, a_size), b.substr(b_end, b_size));
+    const std::size_t distance = edit_distance_(a.substr(a_end, a_size), b.substr(b_end, b_size));
     // Unrelated text agrees in a quarter of its letters by chance; that explains nothing.
-    if (2 * distance <= longer) explained += longer - distance;
+    if (2 * distance > longer) return;
+    in_order += longer - distance;
+    const bool moved = std::any_of(moved_.begin(), moved_.end(), [&](const Match& match) {
+      return (match.a < a_next && match.a_end() > a_end) ||
+             (match.b < b_next && match.b_end() > b_end);
+    });
+    if (!moved) with_moved += longer - distance;
   };
-  for (const Match& match : matches_) {
+  for (const Match& match : chain_) {
+    in_order += match.length;
+    with_moved += match.length;
     gap(match.a, match.b);
-    a_end = match.a + match.length;
-    b_end = match.b + match.length;
+    a_end = match.a_end();
+    b_end = match.b_end();
   }
   gap(a.size(), b.size());
-  return explained;
+  return std::max(in_order, with_moved + moved_letters());
+}
+
+std::size_t SubstringSimilarity::moved_letters() {
+  // A moved piece of `b` explains as much of `a` as it is long, however often it stands there, and
+  // none of it that the chain has.
+  std::sort(moved_.begin(), moved_.end(), [](const Match& x, const Match& y) { return x.b < y.b; });
+  std::size_t letters = 0, reached = 0;
+  auto link = chain_.begin();
+  for (const Match& match : moved_) {
+    std::size_t from = std::max(reached, match.b);
+    while (link != chain_.end() && link->b_end() <= from) ++link;
+    for (auto over = link; from < match.b_end(); ++over) {
+      const std::size_t free = over == chain_.end() ? match.b_end() : over->b;
+      if (free > from) letters += std::min(free, match.b_end()) - from;
+      if (over == chain_.end()) break;
+      from = std::max(from, over->b_end());
+    }
+    reached = std::max(reached, match.b_end());
+  }
+  return letters;
 }
 
 double SubstringSimilarity::operator()(std::u16string_view a, std::u16string_view b) {
@@ -131,17 +193,8 @@ double SubstringSimilarity::operator()(std::u16string_view a, std::u16string_vie
     matches_.clear();
     index(b);
     find_matches(a, b);
-    std::size_t of_a = 0, of_b = 0, reached = 0;
-    by_b_ = matches_;
-    std::sort(by_b_.begin(), by_b_.end(), [](const Match& x, const Match& y) { return x.b < y.b; });
-    for (const Match& match : by_b_) {
-      of_a += match.length;
-      // A piece of `b` explains as much of `a` as it is long, however often it stands there.
-      const std::size_t end = match.b + match.length;
-      if (end > reached) of_b += end - std::max(reached, match.b);
-      reached = std::max(reached, end);
-    }
-    same += std::min(of_a, of_b) + explained_gaps(a, b);
+    split_chain(a);
+    same += explained(a, b);
   }
   return std::min(1.0, static_cast<double>(same) / static_cast<double>(longer));
 }

@@ -4,14 +4,16 @@
 #include <string_view>
 #include <vector>
 
+#include "data/dedup/bit_edit_distance.h"
+
 namespace tigerbot::data {
 
 /// Decides how much of one text stands in another. The longest common substrings are found one
 /// after another, as LZ77 does: at each place of `a` the longest piece of `b` that begins there,
 /// found by an index of b's shingles, is taken and passed over; so the work grows with the lengths
-/// and not with their product. Order does not matter to them: a moved paragraph is found. Between
-/// two of them that follow each other in both texts, a short stretch whose edit distance says that
-/// it is mostly the same counts by what is the same.
+/// and not with their product. Those that follow each other in the same order in both texts, the
+/// heaviest such chain, count, and so do long ones outside it: a moved paragraph. Between two links
+/// of the chain, a stretch that is mostly the same by its edit distance counts by what is the same.
 ///
 /// Not safe for several threads: it keeps its memory between calls.
 class SubstringSimilarity {
@@ -23,14 +25,18 @@ class SubstringSimilarity {
  private:
   struct Match {
     std::size_t a, b, length;
+    std::size_t a_end() const { return a + length; }
+    std::size_t b_end() const { return b + length; }
   };
   void index(std::u16string_view text);
   void find_matches(std::u16string_view a, std::u16string_view b);
-  std::size_t explained_gaps(std::u16string_view a, std::u16string_view b);
-  std::size_t edit_distance(std::u16string_view a, std::u16string_view b);
+  void split_chain(std::u16string_view a);
+  std::size_t explained(std::u16string_view a, std::u16string_view b);
+  std::size_t moved_letters();
 
-  std::vector<std::uint32_t> heads_, next_, row_;
-  std::vector<Match> matches_, by_b_;
+  BitEditDistance edit_distance_;
+  std::vector<std::uint32_t> heads_, next_;
+  std::vector<Match> matches_, chain_, moved_;
   std::size_t step_ = 1;
 };
 

@@ -32,8 +32,8 @@ std::vector<std::filesystem::path> find_exact_duplicates(std::span<const DedupUn
 
 /// Paragraphs of at least the minimum length whose normalized text stands in an earlier place (an
 /// earlier run, an earlier document, earlier in the same document), among documents that none of
-/// `dropped` (decisions files of each unit, by phase) drops. Decisions name document and paragraph.
-/// The fingerprints must have been made with paragraphs.
+/// `dropped` (for each unit the decisions files of the phases before; nothing at all: none) drops.
+/// Decisions name document and paragraph. The fingerprints must have been made with paragraphs.
 std::vector<std::filesystem::path> find_duplicate_paragraphs(
     std::span<const DedupUnit> units, std::span<const std::vector<std::filesystem::path>> dropped,
     const DedupContext& context);

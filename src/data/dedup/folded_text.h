@@ -19,14 +19,14 @@ std::u16string fold_text(std::string_view text);
 void keep_letters(std::u16string_view folded, std::u16string& letters);
 std::u16string letters_of(std::string_view text);
 
-/// Ideographs, kana and Hangul carry about as much as two letters of an alphabet. (Halves of
+/// Ideographs, kana and Hangul, which carry more than a letter of an alphabet. (Halves of
 /// characters past U+FFFF count too.)
 inline bool is_wide(char16_t unit) {
   return unit >= 0x1100 && (unit < 0x1200 || (unit >= 0x2E80 && unit < 0xA4D0) ||
                             (unit >= 0xAC00 && unit < 0xE000) || (unit >= 0xF900 && unit < 0xFB00));
 }
 
-/// 2 for wide units, else 1.
-inline int letter_weight(char16_t unit) { return is_wide(unit) ? 2 : 1; }
+/// How much a unit carries: three wide ones as much as eight letters.
+inline int letter_weight(char16_t unit) { return is_wide(unit) ? 8 : 3; }
 
 }  // namespace tigerbot::data

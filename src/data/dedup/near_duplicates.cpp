@@ -26,7 +26,7 @@ namespace {
 /// Rounds of Clusters; documents still undecided then are kept.
 constexpr int kRounds = 6;
 /// Values of two sketches that must agree before texts are read.
-constexpr int kSketchMatches = 4;
+constexpr int kSketchMatches = 3;
 
 const std::vector<std::string> kRules{"quality", "longest", "first"};
 
@@ -122,8 +122,9 @@ class NearSearch {
         }
       }
     }
-    write_partitioned<KeyRecord>(file("keys", group), records, buckets_.count(),
-                                 [&](const KeyRecord& record) { return buckets_.of(record.key); });
+    write_partitioned<KeyRecord>(
+        file("keys", group), records, buckets_.count(),
+        [&](const KeyRecord& record) { return buckets_.of(record.hash()); });
   }
 
   void write_pairs(std::size_t bucket) {

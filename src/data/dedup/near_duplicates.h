@@ -27,10 +27,10 @@ struct NearDuplicateSettings {
 /// Reads every key that the kind knows and calls finish().
 NearDuplicateSettings read_near_duplicate_settings(JsonReader& reader);
 
-/// Finds near duplicates among the documents that none of `dropped` (decisions files of each unit,
-/// by phase) drops. Returns one decisions file for each unit, as find_exact_duplicates() does. Each
-/// dropped document was compared with the very document that its decision names, and is as similar
-/// as the decision says.
+/// Finds near duplicates among the documents that none of `dropped` (for each unit the decisions
+/// files of the phases before; nothing at all: none) drops. Returns one decisions file for each
+/// unit, as find_exact_duplicates() does. Each dropped document was compared with the very document
+/// that its decision names, and is as similar as the decision says.
 std::vector<std::filesystem::path> find_near_duplicates(
     std::span<const DedupUnit> units, std::span<const std::vector<std::filesystem::path>> dropped,
     const NearDuplicateSettings& settings, const DedupContext& context);

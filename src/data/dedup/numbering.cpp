@@ -14,18 +14,20 @@ constexpr std::size_t kOpenFiles = 64;
 
 DocumentNumbering::DocumentNumbering(std::span<const DedupUnit> units,
                                      const DedupContext& context) {
-  // Work on a group takes up to some kilobytes a document (candidate pairs, in the worst case).
-  const std::uint64_t enough = std::clamp<std::uint64_t>(context.memory_limit / 8192, 2048, 131072);
   first_.reserve(units.size() + 1);
   first_.push_back(0);
-  group_first_.push_back(0);
-  for (std::size_t unit = 0; unit < units.size(); ++unit) {
-    const std::uint64_t size = FingerprintFile(units[unit].fingerprints).size();
-    earlier_.push_back(units[unit].earlier);
-    first_.push_back(first_.back() + size);
-    if (first_.back() - first_[group_first_.back()] >= enough) group_first_.push_back(unit + 1);
+  for (const DedupUnit& unit : units) {
+    first_.push_back(first_.back() + FingerprintFile(unit.fingerprints).size());
+    earlier_.push_back(unit.earlier);
   }
-  if (group_first_.back() != units.size()) group_first_.push_back(units.size());
+  // Work on a group takes up to some kilobytes a document (candidate pairs, in the worst case); and
+  // there are enough groups for several threads, but not a file for every few documents.
+  const std::uint64_t limit = std::clamp<std::uint64_t>(context.memory_limit / 8192, 2048, 131072);
+  const std::uint64_t enough = std::clamp<std::uint64_t>(documents() / 16, 2048, limit);
+  group_first_.push_back(0);
+  for (std::size_t unit = 1; unit <= units.size(); ++unit)
+    if (unit == units.size() || first_[unit] - first_[group_first_.back()] >= enough)
+      group_first_.push_back(unit);
 }
 
 DocumentNumbering::Place DocumentNumbering::place_of(std::uint64_t number) const {
@@ -47,8 +49,9 @@ std::vector<bool> dropped_in_group(const DocumentNumbering& numbering, std::size
   const std::uint64_t first = numbering.first_of(numbering.first_unit(group));
   for (std::size_t unit = numbering.first_unit(group); unit < numbering.first_unit(group + 1);
        ++unit) {
-    for (const std::vector<std::filesystem::path>& phase : dropped) {
-      for (const DuplicateDecision& decision : read_duplicate_decisions(phase.at(unit)))
+    if (dropped.empty()) break;
+    for (const std::filesystem::path& file : dropped[unit]) {
+      for (const DuplicateDecision& decision : read_duplicate_decisions(file))
         marks.at(numbering.first_of(unit) - first + decision.document) = true;
     }
   }

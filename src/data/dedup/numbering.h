@@ -46,8 +46,8 @@ class DocumentNumbering {
   std::vector<std::size_t> group_first_;
 };
 
-/// The numbers of documents in `group` that one of `dropped` (decisions files of each unit, by
-/// phase) drops, as a mark for each document of the group.
+/// The documents of `group` that one of `dropped` (for each unit the decisions files of the phases
+/// before; nothing at all: none) drops, as a mark for each document of the group.
 std::vector<bool> dropped_in_group(const DocumentNumbering& numbering, std::size_t group,
                                    std::span<const std::vector<std::filesystem::path>> dropped);
 

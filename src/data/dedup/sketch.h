@@ -8,13 +8,15 @@
 #include "data/dedup/folded_text.h"
 
 /// The sketch by which documents that are alike are found. Its parts are shingles: runs of letters
-/// (folded_text.h) of 8 letters, 4 wide characters or what makes up as much, one ending at each
+/// (folded_text.h) of 8 letters, 3 wide characters or what makes up as much, one ending at each
 /// letter. They cross word borders and need none, so that Chinese and Japanese are cut like
 /// English.
 namespace tigerbot::data {
 
-/// Letters' weight of a shingle; a wide character counts 2.
-inline constexpr int kShingleWeight = 8;
+/// A shingle is the shortest run of at least this weight (letter_weight() of its letters).
+inline constexpr int kShingleWeight = 24;
+/// The most letters that a shingle has.
+inline constexpr std::size_t kShingleLetters = 8;
 
 inline std::uint64_t mix64(std::uint64_t value) {
   value ^= value >> 32;
@@ -30,7 +32,7 @@ inline std::uint64_t mix64(std::uint64_t value) {
 template <typename Visit>
 void for_each_shingle(std::u16string_view letters, Visit visit) {
   constexpr std::uint64_t kBase = 0x9E3779B97F4A7C55;
-  std::array<std::uint64_t, kShingleWeight + 2> power{};  // of kBase
+  std::array<std::uint64_t, kShingleLetters + 2> power{};  // of kBase
   power[0] = 1;
   for (std::size_t k = 1; k < power.size(); ++k) power[k] = power[k - 1] * kBase;
   std::uint64_t rolling = 0;

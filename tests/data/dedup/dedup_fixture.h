@@ -68,11 +68,17 @@ class DedupFixture : public ::testing::Test {
     return found;
   }
 
+  /// One phase's decisions as the next phase takes them.
+  static std::vector<std::vector<std::filesystem::path>> by_unit(
+      const std::vector<std::filesystem::path>& paths) {
+    std::vector<std::vector<std::filesystem::path>> dropped;
+    for (const auto& path : paths) dropped.push_back({path});
+    return dropped;
+  }
   Found exact() { return found_in(find_exact_duplicates(units_, context("exact"))); }
   /// Near duplicates, after exact ones have gone.
   Found near() {
-    const std::vector<std::vector<std::filesystem::path>> dropped{
-        find_exact_duplicates(units_, context("exact"))};
+    const auto dropped = by_unit(find_exact_duplicates(units_, context("exact")));
     return found_in(find_near_duplicates(units_, dropped, near_settings_, context("near")));
   }
 

@@ -68,8 +68,7 @@ TEST_F(ExactDuplicates, AParagraphOfAnEarlierDocumentIsCut) {
   add_unit({kLong + "\n\nOnly here, though it is long enough to be compared with others.\n",
             "Short\n\n" + kLong + "\n\nShort\n\n" + kLong + " \n\nend"});
   add_unit({kLong});
-  std::vector<std::vector<std::filesystem::path>> dropped{
-      find_exact_duplicates(units_, context("exact"))};
+  const auto dropped = by_unit(find_exact_duplicates(units_, context("exact")));
   const auto paths = find_duplicate_paragraphs(units_, dropped, context("paragraphs"));
   const auto first = read_duplicate_decisions(paths.at(0));
   ASSERT_EQ(first.size(), 2u);
