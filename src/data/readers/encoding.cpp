@@ -237,9 +237,11 @@ std::string wide_encoding(std::string_view bytes) {
     spaces[1] += part[at + 1] == '\0' && (part[at] == '\n' || part[at] == ' ');
   }
   const std::size_t pairs = part.size() / 2;
-  // In Chinese text little more than the line ends has a NUL.
-  if (nuls[1] * 50 >= pairs && nuls[0] * 20 < nuls[1] && spaces[1] > 0) return "UTF-16LE";
-  if (nuls[0] * 50 >= pairs && nuls[1] * 20 < nuls[0] && spaces[0] > 0) return "UTF-16BE";
+  // In Chinese text little more than the line ends has a NUL; in Korean the frequent U+AC00 has one
+  // on the other side.
+  for (const std::size_t side : {0, 1})
+    if (nuls[side] * 50 >= pairs && nuls[1 - side] * 4 < nuls[side] && spaces[side] * 100 >= pairs)
+      return side == 1 ? "UTF-16LE" : "UTF-16BE";
   return "";
 }
 

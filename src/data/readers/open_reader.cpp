@@ -10,8 +10,11 @@
 #include "data/readers/decompression.h"
 #include "data/readers/encoding.h"
 #include "data/readers/file_format.h"
+#include "data/readers/html_reader.h"
 #include "data/readers/json_lines.h"
 #include "data/readers/plain_text.h"
+#include "data/readers/warc.h"
+#include "data/readers/wikipedia.h"
 
 namespace tigerbot::data {
 namespace {
@@ -25,7 +28,7 @@ class NoDocuments : public Reader {
 };
 
 void check_options(const ReaderOptions& options) {
-  const std::vector<std::string> formats{"jsonl", "text"};
+  const std::vector<std::string> formats{"jsonl", "text", "html", "warc", "wet", "wikipedia"};
   if (!options.format.empty() &&
       std::find(formats.begin(), formats.end(), options.format) == formats.end())
     fail("there is no input format {}{}; there are {}", quote(options.format),
@@ -78,6 +81,9 @@ std::unique_ptr<InputBuffer> open_range(const std::filesystem::path& file,
 std::unique_ptr<Reader> make_reader(const std::string& format, ReaderContext context,
                                     std::unique_ptr<InputBuffer> input) {
   if (format == "jsonl") return json_lines_reader(std::move(context), std::move(input));
+  if (format == "html") return html_reader(std::move(context), std::move(input));
+  if (format == "warc" || format == "wet") return warc_reader(std::move(context), std::move(input));
+  if (format == "wikipedia") return wikipedia_reader(std::move(context), std::move(input));
   return plain_text_reader(std::move(context), std::move(input));
 }
 
