@@ -89,7 +89,7 @@ struct Block {
   std::size_t begin = 0, end = 0;  // bytes
   std::array<std::uint32_t, static_cast<std::size_t>(Script::kCount)> letters{};
   std::uint32_t words = 0, english_words = 0;
-  std::uint32_t simplified = 0, traditional = 0, chinese = 0, japanese = 0;
+  std::uint32_t simplified = 0, traditional = 0, chinese = 0, japanese = 0, corners = 0;
 
   std::uint32_t of(Script script) const { return letters[static_cast<std::size_t>(script)]; }
   std::uint32_t kana() const { return of(Script::kHiragana) + of(Script::kKatakana); }
@@ -209,6 +209,8 @@ class Detector {
             block.japanese += (mark & HanMarks::kJapanese) != 0;
           }
         }
+      } else if (c == 0x300C) {
+        ++block.corners;
       } else if ((kind & kSentenceEnd) != 0 &&
                  static_cast<std::size_t>(at - begin) - block.begin >= 300) {
         end_block(at);
@@ -256,12 +258,15 @@ class Detector {
   void assign_han() {
     const auto japanese = weights_.find("ja");
     const double japanese_weight = japanese == weights_.end() ? 0 : japanese->second;
-    std::uint32_t simplified = 0, traditional = 0;
+    std::uint32_t simplified = 0, traditional = 0, corners = 0;
     for (const Block& block : han_) {
       simplified += block.simplified;
       traditional += block.traditional;
+      corners += block.corners;
     }
-    const bool mostly_traditional = traditional > simplified;
+    // Corner brackets quote in traditional text; they decide where no character does.
+    const bool mostly_traditional =
+        traditional == simplified ? corners > 0 && traditional == 0 : traditional > simplified;
     double chinese = 0;
     for (const double weight : han_weights_) chinese += weight;
     for (std::size_t k = 0; k < han_.size(); ++k) {
@@ -345,15 +350,20 @@ class Detector {
     for (std::size_t k = 0; k < sum.letters.size(); ++k)
       if (sum.letters[k] > sum.of(script) && k != 0) script = static_cast<Script>(k);
     std::string code(language_of_script(script));
-    if (script == Script::kLatin && (sum.english_words > 0 || english_reliable_ > 0)) code = "en";
+    // Latin letters alone are a guess at English, at little confidence.
+    if (script == Script::kLatin) code = "en";
+    guessed_ = script == Script::kLatin && sum.english_words == 0 && english_reliable_ == 0;
     if (!code.empty()) weights_[code] += spaced_weight_;
   }
 
   DetectedLanguage result() {
     DetectedLanguage out;
-    if (total_ == 0) return out;
+    // Shares are of what has a language: code and names have none.
+    double known = 0;
+    for (const auto& item : weights_) known += item.second;
+    if (known == 0) return out;
     for (const auto& [language, weight] : weights_)
-      out.shares.push_back({language, std::min(1.0, weight / total_)});
+      out.shares.push_back({language, weight / known});
     std::stable_sort(
         out.shares.begin(), out.shares.end(),
         [](const LanguageShare& a, const LanguageShare& b) { return a.share > b.share; });
@@ -361,11 +371,12 @@ class Detector {
     out.language = out.shares.front().language;
     const bool by_script = out.language == "zh" || out.language == "zh-Hant" ||
                            out.language == "ja" || out.language == "ko";
-    const double spaced_certainty = cld2_reliable_ ? 0.95 : 0.5;
+    const double spaced_certainty = guessed_ ? 0.2 : cld2_reliable_ ? 0.95 : 0.5;
     const bool english = out.language == "en" && english_reliable_ >= spaced_weight_;
     const double certainty = by_script || english ? 0.99 : spaced_certainty;
     // A handful of letters says little, whatever they are.
-    out.confidence = certainty * total_ / (total_ + 3);
+    out.confidence =
+        certainty * total_ / (total_ + 3) * (0.5 + 0.5 * std::min(1.0, known / total_));
     return out;
   }
 
@@ -375,14 +386,14 @@ class Detector {
   std::vector<Block> han_, spaced_;
   std::vector<double> han_weights_;
   std::map<std::string, double> weights_;
-  bool cld2_reliable_ = false;
+  bool cld2_reliable_ = false, guessed_ = false;
 };
 
 class LanguageStage final : public DocumentStage {
  public:
   explicit LanguageStage(JsonReader& reader)
       : keep_(reader.get("keep", std::vector<std::string>{})),
-        min_share_(reader.get("min_share", 0.5)),
+        min_share_(reader.get("min_share", 0.4)),
         min_confidence_(reader.get("min_confidence", 0.3)),
         trust_source_(reader.get("trust_source", true)) {
     if (min_share_ < 0 || min_share_ > 1)

@@ -11,13 +11,13 @@ namespace tigerbot::data {
 
 struct LanguageShare {
   std::string language;
-  double share = 0;  ///< of the text's letters, an ideograph or syllable counting as three
+  double share = 0;  ///< of the letters whose language is known, ideographs counting thrice
 };
 
 struct DetectedLanguage {
   std::string language;   ///< "en", "zh", "zh-Hant", "ja", "ko", ISO 639-1 otherwise; "" unknown
   double confidence = 0;  ///< 0 to 1
-  std::vector<LanguageShare> shares;  ///< the largest first; they sum to at most 1
+  std::vector<LanguageShare> shares;  ///< the largest first; they sum to 1
 };
 
 /// The language of a text. Scripts decide where they can: Hangul is Korean, kana makes the Han

@@ -210,6 +210,55 @@ void PhraseAutomaton::build(std::span<const std::string> texts) {
   }
   for (const Node& node : queue)
     if (has_phrase(node.state) || output_link_[node.state] != 0) cells_[node.state].base |= kOutput;
+  note_beginnings();
+}
+
+std::uint32_t PhraseAutomaton::child(std::uint32_t state, Symbol symbol) const {
+  const std::uint32_t next = (cells_[state].base & ~kOutput) + (symbol & kSymbolMask);
+  return next < cells_.size() && cells_[next].parent == state ? next : 0;
+}
+
+void PhraseAutomaton::note_beginnings() {
+  const auto note = [&](std::uint32_t a, std::uint32_t b, std::uint32_t c) {
+    const std::uint32_t index = a << 10 | b << 5 | c;
+    begins_[index / 64] |= std::uint64_t{1} << (index % 64);
+  };
+  // Children of the root and of its children.
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> pairs;
+  const auto base_of = [&](std::uint32_t state) { return cells_[state].base & ~kOutput; };
+  std::vector<char> begins(cells_.size(), 0);
+  for (std::uint32_t state = 1; state < cells_.size(); ++state) {
+    const std::uint32_t parent = cells_[state].parent;
+    if (parent == 0) begins[state - base_of(0)] = 1;
+    if (parent != 0 && parent < cells_.size() && cells_[parent].parent == 0)
+      pairs.emplace_back(parent - base_of(0), state - base_of(parent));
+  }
+  std::uint32_t bits = 6;
+  while (bits < 24 && (std::size_t{1} << bits) < 16 * pairs.size()) ++bits;
+  pair_shift_ = 32 - bits;
+  pairs_.assign(std::size_t{1} << (bits - 6), 0);
+  for (const auto& [first, second] : pairs) {
+    const std::size_t bit = pair_bit(first, second);
+    pairs_[bit / 64] |= std::uint64_t{1} << (bit % 64);
+  }
+  for (Symbol& symbol : symbols_)
+    if ((symbol & kSymbolMask) >= kFirstSymbol && begins[symbol & kSymbolMask]) symbol |= kBegins;
+
+  const auto symbol = [&](std::uint32_t letter) { return symbols_['a' - 1 + letter]; };
+  for (std::uint32_t a = 1; a <= 26; ++a) {
+    const std::uint32_t first = child(0, symbol(a));
+    if (first == 0) continue;
+    note(a, 0, 0);
+    for (std::uint32_t b = 1; b <= 26; ++b) {
+      const std::uint32_t second = child(first, symbol(b));
+      if (second == 0) continue;
+      note(a, b, 0);
+      // A phrase of two letters may stand before a third that belongs to it no more (CJK text).
+      const bool whole = (cells_[second].base & kOutput) != 0;
+      for (std::uint32_t c = 1; c <= 26; ++c)
+        if (whole || child(second, symbol(c)) != 0) note(a, b, c);
+    }
+  }
 }
 
 bool PhraseAutomaton::accepts(const Phrase& phrase, const History& history, Symbol next_kind,

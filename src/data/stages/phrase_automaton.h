@@ -56,6 +56,7 @@ class PhraseAutomaton {
   static constexpr Symbol kKindMask = 0x03000000;
   static constexpr Symbol kWordKind = 0x01000000, kHangulKind = 0x02000000;
   static constexpr Symbol kUnusualSeparator = 0x04000000, kLineEnd = 0x08000000;
+  static constexpr Symbol kBegins = 0x10000000;  ///< a phrase begins with it
 
   static constexpr std::uint32_t kOutput = 0x80000000;  ///< in Cell::base: a phrase ends here
   struct Cell {
@@ -79,6 +80,10 @@ class PhraseAutomaton {
   };
 
   void build(std::span<const std::string> phrases);
+  void note_beginnings();
+  /// Where nothing has begun: passes over all at which no phrase can begin.
+  const unsigned char* skip_to_beginning(const unsigned char* at, const unsigned char* end,
+                                         Symbol& previous_kind) const;
   bool accepts(const Phrase& phrase, const History& history, Symbol next_kind,
                Symbol last_kind) const;
   template <typename OnMatch>
@@ -87,12 +92,76 @@ class PhraseAutomaton {
 
   Symbol symbol_of(char32_t c) const { return c < kClassTableSize ? symbols_[c] : kSeparator; }
 
+  /// Five bits for the letter of an ASCII byte, 0 for all else.
+  static std::uint32_t letter_of(unsigned char byte) {
+    const auto letter = static_cast<unsigned char>((byte | 0x20) - 'a' + 1);
+    return letter <= 26 && byte >= 'A' ? letter : 0;
+  }
+  /// False if no phrase begins with the ASCII letters at `at`, which begin a word.
+  bool may_begin(const unsigned char* at, const unsigned char* end) const {
+    const std::uint32_t first = letter_of(*at);
+    if (first == 0 || end - at < 3) return true;
+    const std::uint32_t second = letter_of(at[1]);
+    // Digits and characters past ASCII go the long way.
+    if (second == 0 && is_word_byte(at[1])) return true;
+    const std::uint32_t third = second == 0 ? 0 : letter_of(at[2]);
+    if (second != 0 && third == 0 && is_word_byte(at[2])) return true;
+    const std::uint32_t index = first << 10 | second << 5 | third;
+    return (begins_[index / 64] >> (index % 64) & 1) != 0;
+  }
+  static bool is_word_byte(unsigned char byte) {
+    return byte >= 0x80 || (byte >= '0' && byte <= '9');
+  }
+  /// The state after `symbol` from `state`, or 0 if there is none.
+  std::uint32_t child(std::uint32_t state, Symbol symbol) const;
+
+  /// Bits of three letters (0: no letter there) that words of phrases begin with.
+  std::array<std::uint64_t, 512> begins_{};
+  /// The first two symbols of a phrase, as a bit of pairs_ (a filter that may err towards yes).
+  std::size_t pair_bit(Symbol first, Symbol second) const {
+    return ((first & kSymbolMask) * 0x9E3779B1u ^ (second & kSymbolMask) * 0x85EBCA77u) >>
+           pair_shift_;
+  }
+
+  std::vector<std::uint64_t> pairs_;
+  std::uint32_t pair_shift_ = 26;
   std::vector<Symbol> symbols_;
   std::vector<Cell> cells_;
   std::vector<std::uint32_t> fail_, output_link_, first_phrase_;
   std::vector<Phrase> phrases_;  ///< those of a state together, at first_phrase_[state]
   std::size_t ignored_ = 0;
 };
+
+inline const unsigned char* PhraseAutomaton::skip_to_beginning(const unsigned char* at,
+                                                               const unsigned char* end,
+                                                               Symbol& previous_kind) const {
+  const Symbol* const symbols = symbols_.data();
+  Symbol previous = previous_kind;
+  while (at < end) {
+    if (*at < 0x80) {
+      const bool word = (symbols[*at] & kKindMask) == kWordKind;
+      if (word && previous != kWordKind && may_begin(at, end)) break;
+      previous = word ? kWordKind : 0;
+      ++at;
+      while (word && at < end && *at < 0x80 && (symbols[*at] & kKindMask) == kWordKind) ++at;
+      continue;
+    }
+    const unsigned char* after = at;
+    const Symbol symbol = symbol_of(next_character(after, end));
+    const Symbol kind = symbol & kKindMask;
+    if ((symbol & kBegins) != 0 && (kind == 0 || kind != previous)) {
+      if (after == end) break;
+      const unsigned char* peek = after;
+      const Symbol second = symbol_of(next_character(peek, end));
+      const std::size_t bit = pair_bit(symbol, second);
+      if ((second & kSymbolMask) == kSeparator || (pairs_[bit / 64] >> (bit % 64) & 1) != 0) break;
+    }
+    previous = kind;
+    at = after;
+  }
+  previous_kind = previous;
+  return at;
+}
 
 template <typename OnMatch>
 void PhraseAutomaton::report(std::uint32_t state, const History& history, std::size_t end,
@@ -112,13 +181,16 @@ void PhraseAutomaton::scan(std::string_view text, OnMatch&& on_match) const {
   if (phrases_.empty()) return;
   const unsigned char* const begin = bytes_of(text);
   const unsigned char* const end = begin + text.size();
-  const Symbol* const symbols = symbols_.data();
   const Cell* const cells = cells_.data();
   History history;
   std::uint32_t state = 0;
   Symbol previous_kind = 0;
   std::uint8_t gap = 0, gap_length = 0;
   for (const unsigned char* at = begin; at < end;) {
+    if (state == 0) {
+      at = skip_to_beginning(at, end, previous_kind);
+      if (at == end) break;
+    }
     const unsigned char* const start = at;
     const Symbol symbol = symbol_of(next_character(at, end));
     const Symbol number = symbol & kSymbolMask;
@@ -133,14 +205,7 @@ void PhraseAutomaton::scan(std::string_view text, OnMatch&& on_match) const {
     }
     const bool at_start = kind == 0 || kind != previous_kind;
     previous_kind = kind;
-    if (state == 0) {
-      // No phrase can begin inside a word: pass over the rest of it.
-      if (!at_start && kind == kWordKind) {
-        while (at < end && *at < 0x80 && (symbols[*at] & kKindMask) == kWordKind) ++at;
-        continue;
-      }
-      gap = 0;
-    }
+    if (state == 0) gap = 0;
     if (number == kUnknown) {
       state = 0;
       gap = gap_length = 0;

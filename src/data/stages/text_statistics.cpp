@@ -51,6 +51,10 @@ constexpr std::u32string_view kKoreanEndings =
     U"은는이가을를의에로와과도만서다고며면지게한된할인들및요";
 constexpr std::u32string_view kBullets = U"•●○■□▪▫◆◇★☆►▶▷‣⁃∙·※－＊-*+·・";
 
+// The last syllable of a spoken sentence; a written one ends in -다, a noun form or a case.
+constexpr std::u32string_view kKoreanSpoken = U"요죠네지야니래해어아군걸봐돼까냐자라든데게줘써져";
+constexpr std::u32string_view kJapaneseSpoken = U"ねよなさぞぜわー";
+
 /// Sets of characters below U+10000 as bits.
 class CharacterSet {
  public:
@@ -105,7 +109,7 @@ class HashSet {
 
 struct Tables {
   CharacterSet function{kChineseFunction}, particles{kChineseParticles}, endings{kKoreanEndings},
-      bullets{kBullets};
+      bullets{kBullets}, korean_spoken{kKoreanSpoken}, japanese_spoken{kJapaneseSpoken};
   HashSet stop_words{kStopWords.size()};
 
   Tables() {
@@ -217,6 +221,7 @@ class Counter {
   void ideograph(char32_t c, const unsigned char* at) {
     out_.tokens.push_back({hash_step(kHashStart, c), 1});
     ++sentence_tokens_;
+    last_letter_ = c;
     if (tables_.function.has(c)) ++out_.function_words;
     if (tables_.particles.has(c)) ++out_.particles;
     if (previous_ == ' ' && at < end_ && *at == ' ') ++out_.spaced_ideographs;
@@ -272,9 +277,21 @@ class Counter {
 
   void end_sentence(bool signed_end) {
     if (sentence_tokens_ == 0) return;
+    if (signed_end) note_ending();
     ++out_.sentences;
     out_.ended_sentences += signed_end;
     sentence_tokens_ = 0;
+  }
+
+  /// How the sentence or line that ends here ends.
+  void note_ending() {
+    const CharacterSet& spoken =
+        out_.kind == TextKind::kKorean ? tables_.korean_spoken : tables_.japanese_spoken;
+    if ((out_.kind != TextKind::kKorean && out_.kind != TextKind::kJapanese) || last_letter_ == 0)
+      return;
+    ++out_.endings;
+    out_.spoken_endings += spoken.has(last_letter_);
+    last_letter_ = 0;
   }
 
   void end_line(const unsigned char* line_end, const unsigned char* next) {
@@ -284,6 +301,7 @@ class Counter {
       return;
     }
     ++out_.lines;
+    note_ending();
     const std::string_view line(reinterpret_cast<const char*>(line_begin_),
                                 static_cast<std::size_t>(line_end - line_begin_));
     const unsigned char* first_at = line_begin_;
@@ -306,7 +324,7 @@ class Counter {
                      line_characters_ >= short_line_ * 3;
     if (line_characters_ < 120 && is_dialogue(line)) ++out_.dialogue_lines;
     const std::uint64_t hash = hash_text(line);
-    if (!lines_.insert(hash)) {
+    if (!lines_.insert(hash) && line_characters_ >= 5) {
       ++out_.repeated_lines;
       out_.repeated_line_characters += line_characters_;
     }

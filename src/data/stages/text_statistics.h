@@ -36,10 +36,12 @@ struct TextStatistics {
   std::uint64_t shouts = 0;             ///< !!, ??, ~~, 。。 and longer runs
   std::uint64_t sentences = 0;          ///< ends of sentences, and of paragraphs without one
   std::uint64_t ended_sentences = 0;    ///< of them with their sign
+  std::uint64_t endings = 0;            ///< ends of sentences and lines of Japanese and Korean,
+  std::uint64_t spoken_endings = 0;     ///< and those of them in a spoken form (-요, -ね)
   std::uint64_t lines = 0;              ///< with anything on them
   std::uint64_t bullet_lines = 0, ellipsis_lines = 0, short_lines = 0, terminal_lines = 0;
   std::uint64_t dialogue_lines = 0;  ///< "12:30 Name", "Name: short text"
-  std::uint64_t repeated_lines = 0, repeated_line_characters = 0;
+  std::uint64_t repeated_lines = 0, repeated_line_characters = 0;  ///< of 5 characters and more
   std::uint64_t paragraphs = 0, repeated_paragraphs = 0, repeated_paragraph_characters = 0;
   std::uint64_t tag_characters = 0;  ///< inside < >, { }, and &entities;
   bool ends_with_ellipsis = false;   ///< the whole text
