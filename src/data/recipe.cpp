@@ -64,6 +64,7 @@ RunSettings read_run(JsonReader reader, const fs::path& recipe) {
   run.threads = static_cast<int>(number(reader, "threads", 0, 0, 1024));
   run.memory_limit = bytes_of(reader, "memory_limit", run.memory_limit, 64 << 20);
   run.bad_row_limit = reader.find<std::uint64_t>("bad_row_limit");
+  run.earlier = reader.get<Names>("earlier", {});
   run.unit_bytes = bytes_of(reader, "unit_bytes", run.unit_bytes, 1 << 10);
   reader.finish();
   return run;
@@ -118,8 +119,10 @@ MixtureSettings read_mixture(JsonReader reader, const fs::path& recipe,
   mixture.by = by == "bytes"    ? Measure::kBytes
                : by == "tokens" ? Measure::kTokens
                                 : Measure::kDocuments;
-  if (const auto path = reader.find<std::string>("tokenizer"))
-    mixture.tokenizer = resolve(recipe, *path);
+  if (const auto name = reader.find<std::string>("tokenizer")) {
+    const fs::path path = resolve(recipe, *name);
+    mixture.tokenizer = fs::exists(path) ? path.string() : *name;
+  }
   if (mixture.by == Measure::kTokens && mixture.tokenizer.empty())
     fail("{} is missing; by = \"tokens\" needs the tokenizer.json or .model that counts them",
          reader.place("tokenizer"));
@@ -251,8 +254,24 @@ Recipe read_recipe(const fs::path& path) {
   const auto output = reader.find_object("output");
   recipe.output = read_output(output ? *output : JsonReader(kEmpty, path.string(), "output"));
   reader.finish();
+  if (!recipe.run.earlier.empty() && recipe.global_stages.empty())
+    fail("{}: earlier is for duplicates of an earlier run; add a [[stage]] of {}",
+         reader.place("run"), fmt::join(kGlobalKinds, " or "));
+  if (recipe.output.shard_bytes * 2 > recipe.run.memory_limit)
+    fail(
+        "{} is {}: a shard is sorted in memory and run.memory_limit is {}; lower one or raise the "
+        "other",
+        reader.place("output.shard_bytes"), format_bytes(recipe.output.shard_bytes),
+        format_bytes(recipe.run.memory_limit));
   make_document_stages(recipe);
   return recipe;
+}
+
+std::vector<std::string> names_of_stages(const Recipe& recipe) {
+  std::vector<std::string> names;
+  for (const auto* list : {&recipe.document_stages, &recipe.global_stages})
+    for (const StageSettings& stage : *list) names.push_back(stage.kind);
+  return names;
 }
 
 std::vector<std::unique_ptr<DocumentStage>> make_document_stages(const Recipe& recipe) {

@@ -22,7 +22,8 @@ struct RunSettings {
   int threads = 0;                             ///< of each rank; 0: one for each core
   std::uint64_t memory_limit = 2ull << 30;     ///< bytes, of each rank
   std::optional<std::uint64_t> bad_row_limit;  ///< more bad rows and files end the run
-  std::uint64_t unit_bytes = 8 << 20;          ///< input that is worked on, and lost, as a whole
+  std::vector<std::string> earlier;    ///< outputs of earlier runs: what they hold is not repeated
+  std::uint64_t unit_bytes = 8 << 20;  ///< input that is worked on, and lost, as a whole
 };
 
 struct SourceSettings {
@@ -54,7 +55,7 @@ std::string_view measure_name(Measure measure);
 
 struct MixtureSettings {
   Measure by = Measure::kBytes;
-  std::filesystem::path tokenizer;        ///< counts tokens; "" where none are counted
+  std::string tokenizer;  ///< a file, a folder or a model's name; counts tokens; "" for none
   std::map<std::string, double> shares;   ///< by name of a source or of a kind; sum at most 1
   std::map<std::string, double> weights;  ///< by name of a source or of a kind; 1 by default
   std::optional<std::uint64_t> total;     ///< in `by`; nothing: as much as the shares allow
@@ -85,6 +86,9 @@ Recipe read_recipe(const std::filesystem::path& path);
 
 /// The document stages of the recipe, ready to work.
 std::vector<std::unique_ptr<DocumentStage>> make_document_stages(const Recipe& recipe);
+
+/// Kinds of all stages in order: what every document of the output went through.
+std::vector<std::string> names_of_stages(const Recipe& recipe);
 
 /// 2147483648, "2 GiB", "500 MB", "1.5e9": a number of bytes; an Error names `place`.
 std::uint64_t parse_bytes(const Json& value, const std::string& place);

@@ -10,11 +10,6 @@ namespace {
 
 constexpr std::size_t kExamples = 4;
 
-Amount amount_from(const Json& json) {
-  return {json.at("documents").get<std::uint64_t>(), json.at("bytes").get<std::uint64_t>(),
-          json.at("characters").get<std::uint64_t>(), json.value("tokens", std::uint64_t{0})};
-}
-
 Json amounts_to_json(const std::map<std::string, Amount>& amounts) {
   Json json = Json::object();
   for (const auto& item : amounts) json[item.first] = to_json(item.second);
@@ -23,7 +18,7 @@ Json amounts_to_json(const std::map<std::string, Amount>& amounts) {
 
 std::map<std::string, Amount> amounts_from(const Json& json) {
   std::map<std::string, Amount> amounts;
-  for (const auto& item : json.items()) amounts[item.key()] = amount_from(item.value());
+  for (const auto& item : json.items()) amounts[item.key()] = amount_from_json(item.value());
   return amounts;
 }
 
@@ -63,6 +58,11 @@ Json to_json(const Amount& amount) {
       {"documents", amount.documents}, {"bytes", amount.bytes}, {"characters", amount.characters}};
   if (amount.tokens > 0) json["tokens"] = amount.tokens;
   return json;
+}
+
+Amount amount_from_json(const Json& json) {
+  return {json.at("documents").get<std::uint64_t>(), json.at("bytes").get<std::uint64_t>(),
+          json.at("characters").get<std::uint64_t>(), json.value("tokens", std::uint64_t{0})};
 }
 
 Json to_json(const BadInput& bad) {

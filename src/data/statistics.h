@@ -83,6 +83,7 @@ std::string excerpt_of(std::string_view text, std::size_t bytes = 700);
 std::uint64_t count_characters(std::string_view text);
 
 Json to_json(const Amount& amount);
+Amount amount_from_json(const Json& json);
 Json to_json(const BadInput& bad);
 
 }  // namespace tigerbot::data

@@ -1,10 +1,10 @@
 #include "data/pipeline/global_phase.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/text.h"
 #include "data/dedup/exact_duplicates.h"
 #include "data/dedup/near_duplicates.h"
 #include "data/tasks.h"
@@ -96,18 +96,17 @@ std::vector<GlobalStep> run_global_stages(const Recipe& recipe, const std::vecto
     for (const Unit& unit : *list)
       dedup_units.push_back({work.of_unit(unit, "documents"),
                              fingerprints_of(work, unit, *fingerprints), list == &earlier});
-  std::vector<std::vector<fs::path>> dropped(dedup_units.size());
+  std::vector<std::vector<fs::path>> dropped;  // by step, then by unit
   std::string history = keys_of(units, earlier);
 
   const auto run = [&](const std::string& kind, auto&& find) {
-    const auto start = std::chrono::steady_clock::now();
     DedupContext context{communicator, thread_count(recipe.run.threads), recipe.run.memory_limit,
                          work.of_step(kind, hash128(history + kind)), show_progress};
     run_together(communicator, [&] { create_folders(context.work_folder); });
     GlobalStep step;
     step.kind = kind;
+    step.folder = context.work_folder;
     run_together(communicator, [&] { step.decisions = find(context); });
-    step.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     steps.push_back(std::move(step));
   };
   for (const StageSettings& stage : recipe.global_stages) {
@@ -120,8 +119,7 @@ std::vector<GlobalStep> run_global_stages(const Recipe& recipe, const std::vecto
         return find_near_duplicates(dedup_units, dropped, near_settings(recipe, stage), context);
       });
     }
-    for (std::size_t k = 0; k < dropped.size(); ++k)
-      dropped[k].push_back(steps.back().decisions[k]);
+    dropped.push_back(steps.back().decisions);
     if (stage.kind == kExact && exact_settings(recipe, stage).paragraphs) {
       run("exact_duplicates.paragraphs", [&](const DedupContext& context) {
         return find_duplicate_paragraphs(dedup_units, dropped, context);
@@ -171,10 +169,19 @@ KeptDocuments::KeptDocuments(const fs::path& documents, const UnitDecisions& dec
 std::optional<Document> KeptDocuments::next() {
   while (std::optional<Document> document = file_.next()) {
     index_ = next_++;
-    if (decisions_.drop_of(index_) != nullptr) continue;
+    if (const DuplicateDrop* drop = decisions_.drop_of(index_)) {
+      if (on_dropped) on_dropped(*document, drop);
+      continue;
+    }
     if (const auto numbers = decisions_.cut_paragraphs_of(index_); !numbers.empty()) {
+      Document whole;
+      if (on_dropped || on_cut) whole = *document;
       cut_paragraphs(*document, numbers);
-      if (document->text.empty()) continue;
+      if (trim(document->text).empty()) {
+        if (on_dropped) on_dropped(whole, nullptr);
+        continue;
+      }
+      if (on_cut) on_cut(whole, *document);
     }
     return document;
   }

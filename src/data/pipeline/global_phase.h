@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,7 +22,7 @@ namespace tigerbot::data {
 struct GlobalStep {
   std::string kind;  ///< "exact_duplicates", "exact_duplicates.paragraphs", "near_duplicates"
   std::vector<std::filesystem::path> decisions;
-  double seconds = 0;
+  std::filesystem::path folder;  ///< where they lie
   bool paragraphs() const { return kind == "exact_duplicates.paragraphs"; }
 };
 
@@ -77,6 +78,12 @@ class KeptDocuments {
   /// The next one; index() is then its number in the document file.
   std::optional<Document> next();
   std::uint64_t index() const { return index_; }
+
+  /// Called for each document that is passed over because it duplicates another, or because all of
+  /// its paragraphs do (then without a drop), before next() returns.
+  std::function<void(const Document&, const DuplicateDrop*)> on_dropped;
+  /// Called for each document that lost paragraphs and goes on.
+  std::function<void(const Document& before, const Document& after)> on_cut;
 
  private:
   DocumentFile file_;

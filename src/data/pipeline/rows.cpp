@@ -91,6 +91,8 @@ void append_row(const Document& document, const RowContext& context, std::uint32
   line += "{\"text\":";
   append_json_string(document.text, line);
   fmt::format_to(std::back_inserter(line), ",\"id\":\"{}\"", document_id(document.origin));
+  line += ",\"source\":";
+  append_json_string(document.origin.source, line);
   if (!document.language.empty()) {
     line += ",\"language\":";
     append_json_string(document.language, line);
@@ -122,9 +124,7 @@ void append_row(const Document& document, const RowContext& context, std::uint32
     }
     line += ']';
   }
-  line += ",\"provenance\":{\"source\":";
-  append_json_string(document.origin.source, line);
-  line += ",\"file\":";
+  line += ",\"provenance\":{\"file\":";
   append_json_string(document.origin.file, line);
   fmt::format_to(std::back_inserter(line), ",\"offset\":{},\"row\":{}", document.origin.offset,
                  document.origin.row);

@@ -26,8 +26,9 @@ struct RowContext {
 };
 
 /// Appends one line:
-///   {"text": ..., "id": ..., "language": ..., "metadata": {...}, "scores": {...}, "edits": [...],
-///    "provenance": {"source": ..., "file": ..., "offset": 0, "row": 0, "kind": ..., "licence":
+///   {"text": ..., "id": ..., "source": ..., "language": ..., "metadata": {...}, "scores": {...},
+///   "edits": [...],
+///    "provenance": {"file": ..., "offset": 0, "row": 0, "kind": ..., "licence":
 ///    ..., "stages": [...], "copy": 1}}
 /// Parts that are empty are left out; "copy" numbers the copies of up-sampling from 1 after the
 /// first.

@@ -213,7 +213,8 @@ void UnitPhase::run(const Unit& unit, const std::function<void(std::uint64_t)>& 
       timer.stop(0);
       if (const auto kept = state.process(std::move(*document), timer); kept && listener)
         listener->add(*kept);
-      const std::uint64_t consumed = reader->consumed();
+      // Readers read ahead, also past the end of their range.
+      const std::uint64_t consumed = std::min(reader->consumed(), piece.bytes());
       if (consumed > told + (256 << 10)) {
         advance(consumed - told);
         told = consumed;

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+/// Small pieces of HTML that the report's parts share.
+namespace tigerbot::data::html {
+
+/// `text` as it may stand between tags and in quoted attributes, whatever it holds.
+std::string escape(std::string_view text);
+
+/// A number of bytes in the unit that suits the whole run: "12.34" of "GB".
+struct SizeUnit {
+  std::string name;
+  double bytes = 1;
+  std::string show(std::uint64_t amount) const;
+};
+SizeUnit size_unit(std::uint64_t largest);
+
+/// 0.1234 -> "12.3%".
+std::string percent(double share);
+
+/// 12345678 -> "12.3 M": for axes and tiles.
+std::string short_count(double count);
+
+/// A language's or kind's name, "unknown" for "".
+std::string name_or_unknown(const std::string& name);
+
+}  // namespace tigerbot::data::html
