@@ -8,14 +8,17 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/scripts/common.sh"
 
 model=smollm2-135m-instruct
+# What its authors recommend: taking the likeliest token always, so small a model repeats itself.
+sampling=(--temperature 0.2 --top-p 0.9)
 
 "$root/scripts/setup.sh"
 build tigerbot
 
 if [ $# -gt 0 ]; then
-  exec "$root/build/tigerbot" generate "$model" --prompt "$*"
+  exec "$root/build/tigerbot" generate "$model" "${sampling[@]}" --prompt "$*"
 elif [ -t 0 ] && [ -t 1 ]; then
-  exec "$root/build/tigerbot" chat "$model"
+  exec "$root/build/tigerbot" chat "$model" "${sampling[@]}"
 else
-  exec "$root/build/tigerbot" generate "$model" --prompt "What is a large language model?"
+  exec "$root/build/tigerbot" generate "$model" "${sampling[@]}" \
+    --prompt "What is a large language model?"
 fi

@@ -16,6 +16,7 @@ ninja -C "$build" "fuzz_$name" >&2
 mkdir -p "$build/corpus/$name" "$build/found"
 dictionary=()
 [ -f "tests/fuzz/seeds/$name.dict" ] && dictionary=("-dict=tests/fuzz/seeds/$name.dict")
+# The first pattern of a tokenizer asks PCRE2 about every code point: seconds on a busy core, hence 120.
 exec "$build/tests/fuzz/fuzz_$name" "$build/corpus/$name" "tests/fuzz/seeds/$name" \
   -max_total_time="$seconds" -artifact_prefix="$build/found/$name-" -print_final_stats=1 \
-  -max_len=65536 -timeout=30 -rss_limit_mb=2048 "${dictionary[@]}" "$@"
+  -max_len=65536 -timeout=120 -rss_limit_mb=2048 "${dictionary[@]}" "$@"

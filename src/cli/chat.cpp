@@ -104,9 +104,7 @@ void answer(Conversation& conversation, const std::string& line) {
 void run(const ChatOptions& options) {
   LanguageModel model(options.model.prepare(), options.model.parsed_dtype(),
                       options.model.parsed_device());
-  if (!model.has_chat_template()) {
-    fail("{}: the model has no chat template; use `tigerbot generate --raw`", options.model.model);
-  }
+  model.chat_template();  // that it is there is known before the first question
   Conversation conversation(model, options.sampling.request(model));
   conversation.set_system(options.system);
   struct sigaction action = {};

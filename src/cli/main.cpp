@@ -6,8 +6,10 @@
 #include <CLI/Config.hpp>
 #include <CLI/Error.hpp>
 #include <CLI/Formatter.hpp>
+#include <csignal>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <new>
 #include <string>
@@ -118,12 +120,18 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A file past the limit on its size (ulimit -f) is an error to report, not a signal to die of.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     tigerbot::cpu::install_tensor_allocator();
     return run(argc, argv);
   } catch (const tigerbot::Error& error) {
     std::fprintf(stderr, "tigerbot: %s\n", error.what());
     return error.exit_status();
+  } catch (const std::filesystem::filesystem_error& error) {
+    std::fprintf(stderr, "tigerbot: %s: %s\n", error.path1().c_str(),
+                 error.code().message().c_str());
+    return 2;
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "tigerbot: out of memory\n");
   } catch (const std::exception& error) {

@@ -42,23 +42,40 @@ LanguageModel::LanguageModel(const std::filesystem::path& path, std::optional<at
     fail("{}: the tokenizer has {} pieces but the model only {}", path.string(), tokenizer_->size(),
          files_.config.vocab_size);
   }
-  if (!files_.chat_template.empty()) chat_template_.emplace(files_.chat_template);
+  if (!files_.chat_template.empty()) {
+    try {
+      chat_template_.emplace(files_.chat_template);
+    } catch (const Error& error) {
+      template_error_ = error.what();  // matters to those who need the template
+    }
+  }
   stop_token_ids_ = files_.eos_token_ids;
   if (stop_token_ids_.empty() && tokenizer_->eos_id) {
     stop_token_ids_.push_back(*tokenizer_->eos_id);
   }
 }
 
-std::vector<TokenId> LanguageModel::encode_chat(const nlohmann::ordered_json& messages) const {
+const ChatTemplate& LanguageModel::chat_template() const {
+  const std::string where = files_.path.string();
+  if (!template_error_.empty()) fail("{}: {}", where, template_error_);
   if (!chat_template_) {
-    fail("{}: the model has no chat template; give the prompt as it stands with --raw",
-         files_.path.string());
+    fail("{}: the model has no chat template; give the prompt as it stands with --raw", where);
   }
+  return *chat_template_;
+}
+
+std::vector<TokenId> LanguageModel::encode_chat(const nlohmann::ordered_json& messages) const {
+  const ChatTemplate& chat = chat_template();
   ChatTemplate::Inputs inputs;
   inputs.messages = messages;
   inputs.bos_token = files_.bos_token;
   inputs.eos_token = files_.eos_token;
-  const std::string prompt = chat_template_->render(inputs);
+  std::string prompt;
+  try {
+    prompt = chat.render(inputs);
+  } catch (const Error& error) {
+    fail("{}: {}", files_.path.string(), error.what());
+  }
   // The template writes the special tokens itself.
   return tokenizer_->encode(prompt, {.add_special_tokens = false, .parse_special_tokens = true});
 }

@@ -43,7 +43,8 @@ class LanguageModel {
   /// The ids of plain text, with the special tokens that the model's tokenizer adds.
   std::vector<TokenId> encode_text(const std::string& text) const;
 
-  bool has_chat_template() const { return chat_template_.has_value(); }
+  /// An Error if conversations cannot be written for this model.
+  const ChatTemplate& chat_template() const;
 
   /// The tokens that end an answer.
   const std::vector<std::int64_t>& stop_token_ids() const { return stop_token_ids_; }
@@ -57,6 +58,7 @@ class LanguageModel {
   std::unique_ptr<Decoder> decoder_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::optional<ChatTemplate> chat_template_;
+  std::string template_error_;  // why the files' template could not be read
   std::vector<std::int64_t> stop_token_ids_;
 };
 

@@ -1,10 +1,12 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cli/program.h"
+#include "cli/tiny_model_folder.h"
 
 namespace tigerbot {
 namespace {
@@ -77,6 +79,42 @@ TEST(BadInput, APromptLongerThanTheContext) {
   const ProgramResult result = run_tigerbot({"generate", kModel, "--prompt", "-", "--raw"}, words);
   EXPECT_EQ(result.status, 2);
   EXPECT_NE(result.err.find("context is"), std::string::npos) << result.err;
+}
+
+TEST(BadInput, ATemplateThatIsWrongMattersToThoseWhoNeedIt) {
+  const TemporaryFolder folder;
+  const auto expect_refusal = [&](const std::string& chat_template, const std::string& part) {
+    write_tiny_model(folder / "tiny", chat_template);
+    const std::string where = folder / "tiny" + ": chat template: ";
+    expect_mistake({"generate", folder / "tiny", "--prompt", "x"}, where + part);
+    const ProgramResult raw = run_tigerbot(
+        {"generate", folder / "tiny", "--prompt", "x", "--raw", "--max-new-tokens", "2"});
+    EXPECT_EQ(raw.status, 0) << raw.err;
+  };
+  expect_refusal("{% if x %}", "line 1: a block is never closed");
+  expect_refusal("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "macros call each other");
+  expect_refusal("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+                 "it does too much work");
+  write_tiny_model(folder / "tiny", "{% if x %}");
+  expect_mistake({"chat", folder / "tiny"}, "a block is never closed");
+  write_tiny_model(folder / "tiny", "");
+  expect_mistake({"chat", folder / "tiny"}, "no chat template");
+}
+
+TEST(BadInput, AFileLargerThanAllowedLeavesNothing) {
+  const TemporaryFolder folder;
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit small{4 << 20, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const ProgramResult file = run_tigerbot({"convert", kModel, folder / "large.gguf"});
+  const ProgramResult directory = run_tigerbot({"convert", kModel, folder / "large"});
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  for (const ProgramResult& result : {file, directory}) {
+    EXPECT_EQ(result.status, 2) << result.err;
+    EXPECT_NE(result.err.find("cannot be written"), std::string::npos) << result.err;
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder / ""));
 }
 
 TEST(BadInput, ADiskThatIsFullAndAFolderThatIsClosed) {
