@@ -34,7 +34,7 @@ using Key = PairTable::Key;
 constexpr std::uint64_t kThresholdStep = 24;
 // Words to change at which several threads pay.
 constexpr std::size_t kParallelWords = 1 << 14;
-constexpr std::uint64_t kNotMerged = 0, kMerged = 1;
+constexpr std::uint64_t kMerged = 1;  // the note of a pair that has been merged; 0 before
 
 // A pair that may be merged, and the words that held it when the entry was made. Its count may have
 // changed since.
