@@ -4,6 +4,7 @@
 function(tigerbot_folder name)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/helpers/")  # programs of their own
   add_library(tigerbot_${name} STATIC ${sources})
   target_include_directories(tigerbot_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(tigerbot_${name} PUBLIC ${ARG_LINK})

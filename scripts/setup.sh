@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
-# Makes this machine ready to build TigerBot: the packages in packages.txt, and LibTorch in the
-# user's cache folder. Does only what is missing: a second run takes a second.
+# Makes this machine ready to build TigerBot: the packages in packages.txt, and LibTorch and Arrow in
+# the user's cache folder. Does only what is missing: a second run takes a second.
 #
-#   scripts/setup.sh                            packages and LibTorch
-#   scripts/setup.sh --no-packages              LibTorch only (packages come from elsewhere)
-#   TIGERBOT_LIBTORCH=DIR scripts/setup.sh      packages only; DIR holds include/ and lib/
+#   scripts/setup.sh                            packages, LibTorch and Arrow
+#   scripts/setup.sh --no-packages              LibTorch and Arrow only (packages come from elsewhere)
+#   scripts/setup.sh --no-arrow                 without Arrow: TigerBot then reads no Parquet
+#   TIGERBOT_LIBTORCH=DIR scripts/setup.sh      without LibTorch; DIR holds include/ and lib/
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/common.sh
 . "$here/common.sh"
 
-with_packages=yes
+with_packages=yes with_arrow=yes
 for argument in "$@"; do
   case $argument in
     --no-packages) with_packages=no ;;
+    --no-arrow) with_arrow=no ;;
     -h | --help)
-      sed -n '2,8s/^# \{0,1\}//p' "$0"
+      sed -n '2,9s/^# \{0,1\}//p' "$0"
       exit 0
       ;;
     *) die "unknown option $argument; see scripts/setup.sh --help" ;;
@@ -133,7 +135,39 @@ install_libtorch() {
   trap - EXIT
 }
 
+# --- Arrow ------------------------------------------------------------------------------------------
+
+arrow_version=$(sed -n 's/^pyarrow==\([^ ]*\).*/\1/p' "$here/arrow.txt")
+
+# Parquet can be done without: where Arrow cannot be had, a line says so and the rest goes on.
+install_arrow() {
+  local parent=$1/arrow folder=$1/arrow/$arrow_version scratch
+  [ ! -d "$folder/pyarrow/include" ] || return 0
+  [ "$(uname -m)" = x86_64 ] || {
+    say "Arrow is pinned for x86-64 only: TigerBot is built without Parquet here."
+    return 0
+  }
+  mkdir -p "$parent"
+  exec 8>"$parent/.lock"
+  flock 8
+  [ ! -d "$folder/pyarrow/include" ] || return 0
+  rm -rf "$parent"/.unpacking-*
+  scratch=$parent/.unpacking-$$
+  mkdir -p "$scratch/wheels" "$scratch/unpacked"
+  say "Fetching Arrow $arrow_version (55 MB, once) ..."
+  if download_wheels "$scratch/wheels" -r "$here/arrow.txt" >"$scratch/log" 2>"$scratch/errors" &&
+    python3 "$here/unpack_wheels.py" "$scratch/unpacked" "$scratch"/wheels/*.whl; then
+    sync -f "$scratch/unpacked"
+    mv "$scratch/unpacked" "$folder"
+  else
+    say "$(grep -E 'ERROR|error' "$scratch/errors" | tail -n 1 | cut -c 1-300)"
+    say "Arrow could not be fetched: TigerBot is built without Parquet; run scripts/setup.sh again for it."
+  fi
+  rm -rf "$scratch"
+}
+
 [ "$with_packages" = no ] || install_packages
+[ "$with_arrow" = no ] || install_arrow "$(cache_folder)"
 if [ -n "${TIGERBOT_LIBTORCH:-}" ]; then
   for needed in lib/libtorch_cpu.so lib/libc10.so include/ATen/core/Tensor.h; do
     [ -e "$TIGERBOT_LIBTORCH/$needed" ] ||

@@ -1,4 +1,4 @@
-"""Takes headers, libraries and licences out of LibTorch's wheels.
+"""Takes headers, libraries and licences out of LibTorch's and Arrow's wheels.
 
 usage: unpack_wheels.py FOLDER [--cuda] WHEEL...
 
@@ -14,7 +14,9 @@ import zipfile
 from pathlib import Path
 
 WANTED = re.compile(
-    r"torch/include/.*|torch/lib/[^/]*\.so[^/]*|nvidia/.*/lib/[^/]*\.so[^/]*|[^/]*\.dist-info/.*licen[cs]e.*",
+    r"torch/include/.*|torch/lib/[^/]*\.so[^/]*|nvidia/.*/lib/[^/]*\.so[^/]*|[^/]*\.dist-info/.*licen[cs]e.*"
+    # Parquet needs two of Arrow's libraries; the headers of the Python interface need Python's.
+    r"|pyarrow/include/(arrow/(?!python/)|parquet/).*|pyarrow/lib(arrow|parquet)\.so\.\d+",
     re.IGNORECASE,
 )
 # libtorch_python needs a Python; libshm is its helper.

@@ -10,8 +10,11 @@
 #include "data/readers/decompression.h"
 #include "data/readers/encoding.h"
 #include "data/readers/file_format.h"
+#include "data/readers/helper_process.h"
 #include "data/readers/html_reader.h"
 #include "data/readers/json_lines.h"
+#include "data/readers/parquet_reader.h"
+#include "data/readers/pdf_reader.h"
 #include "data/readers/plain_text.h"
 #include "data/readers/warc.h"
 #include "data/readers/wikipedia.h"
@@ -28,7 +31,8 @@ class NoDocuments : public Reader {
 };
 
 void check_options(const ReaderOptions& options) {
-  const std::vector<std::string> formats{"jsonl", "text", "html", "warc", "wet", "wikipedia"};
+  const std::vector<std::string> formats{"jsonl", "text", "html", "parquet",
+                                         "warc",  "wet",  "pdf",  "wikipedia"};
   if (!options.format.empty() &&
       std::find(formats.begin(), formats.end(), options.format) == formats.end())
     fail("there is no input format {}{}; there are {}", quote(options.format),
@@ -87,6 +91,34 @@ std::unique_ptr<Reader> make_reader(const std::string& format, ReaderContext con
   return plain_text_reader(std::move(context), std::move(input));
 }
 
+/// A reader of what was unpacked into a temporary file, which goes when the reader goes.
+class UnpackedReader : public Reader {
+ public:
+  UnpackedReader(std::unique_ptr<TemporaryFile> file, std::unique_ptr<Reader> reader)
+      : file_(std::move(file)), reader_(std::move(reader)) {}
+
+  std::optional<Document> next() override { return reader_->next(); }
+  std::uint64_t consumed() const override { return reader_->consumed(); }
+
+ private:
+  std::unique_ptr<TemporaryFile> file_;
+  std::unique_ptr<Reader> reader_;
+};
+
+/// Formats that are read from the end, or here and there.
+std::unique_ptr<Reader> open_by_path(const std::string& format, ReaderContext context,
+                                     const std::filesystem::path& file) {
+  const auto open = [&](const std::filesystem::path& path) {
+    return format == "pdf" ? pdf_reader(std::move(context), path)
+                           : parquet_reader(std::move(context), path);
+  };
+  if (!look_at(file).compressed) return open(file);
+  const auto bytes = decompress(open_file(file), context.options().max_compression_ratio);
+  auto unpacked = std::make_unique<TemporaryFile>(*bytes);
+  auto reader = open(unpacked->path());
+  return std::make_unique<UnpackedReader>(std::move(unpacked), std::move(reader));
+}
+
 std::unique_ptr<Reader> open_or_throw(const std::filesystem::path& file,
                                       const ReaderOptions& options) {
   ReaderContext context(file, options);
@@ -111,6 +143,7 @@ std::unique_ptr<Reader> open_or_throw(const std::filesystem::path& file,
       throw DamagedInput("is binary, not text");
     if (bytes->fill(3) && bytes->window().starts_with("\xef\xbb\xbf")) bytes->take(3);
   }
+  if (format == "pdf" || format == "parquet") return open_by_path(format, std::move(context), file);
   return make_reader(format, std::move(context), std::move(bytes));
 }
 
