@@ -33,24 +33,27 @@ struct ExtendOptions {
   int threads = 0;
 };
 
-// Lines to see whether text of the base's languages keeps its ids.
+// Lines to see whether text of the base's languages keeps its ids: those of base characters alone,
+// which must unless changes are allowed, and others that the user names.
 class BaseLines {
  public:
   explicit BaseLines(const BaseTextGuard& guard) : guard_(guard) {}
-  void add(const std::string& text, bool whatever_it_says) {
+  void add(const std::string& text, bool keep_others) {
     constexpr std::size_t kEnough = 32 << 20;
     for (const std::string_view line : split(text, '\n')) {
       if (bytes_ > kEnough || line.empty()) continue;
-      if (!whatever_it_says && !guard_.is_base_text(line)) continue;
+      const bool pure = guard_.is_base_text(line);
+      if (!pure && !keep_others) continue;
       bytes_ += line.size();
-      lines_.emplace_back(line);
+      (pure ? pure_ : others_).emplace_back(line);
     }
   }
-  const std::vector<std::string>& lines() const { return lines_; }
+  const std::vector<std::string>& pure() const { return pure_; }
+  const std::vector<std::string>& others() const { return others_; }
 
  private:
   const BaseTextGuard& guard_;
-  std::vector<std::string> lines_;
+  std::vector<std::string> pure_, others_;
   std::size_t bytes_ = 0;
 };
 
@@ -225,13 +228,19 @@ void print_report(const nlohmann::ordered_json& report) {
     }
     fmt::print(stderr, "  left out: {}\n", list);
   }
-  const auto& base_text = report["base_text"];
-  if (base_text["lines"] == 0) {
+  if (report["base_text"]["lines"] == 0) {
     fmt::print(stderr, "  no line of the base's languages was there to compare; see --base-text\n");
-  } else {
-    fmt::print(stderr, "  base text: {} of {} lines encode otherwise than before\n",
-               format_count(base_text["changed_lines"].get<std::uint64_t>()),
-               format_count(base_text["lines"].get<std::uint64_t>()));
+  }
+  for (const auto& [key, what] : {std::pair("base_text", "lines of base characters alone"),
+                                  std::pair("other_text", "other lines of --base-text")}) {
+    if (!report.contains(key) || report[key]["lines"] == 0) continue;
+    fmt::print(stderr, "  {} of {} {} encode otherwise than before\n",
+               format_count(report[key]["changed_lines"].get<std::uint64_t>()),
+               format_count(report[key]["lines"].get<std::uint64_t>()), what);
+    if (report[key]["repaired_lines"] > 0) {
+      fmt::print(stderr, "  {} more are whole now: the base drops bytes of them\n",
+                 format_count(report[key]["repaired_lines"].get<std::uint64_t>()));
+    }
   }
 }
 
@@ -260,15 +269,21 @@ void run(const ExtendOptions& options) {
   const auto after = parse(extended.sentencepiece, extended.tokenizer_json, options.output);
   check_ids_kept(*before, *after);
   for (const std::string& file : options.base_text) lines.add(read_file(file), true);
-  const TextChanges changes =
-      count_changes(*before, *after, lines.lines(), thread_count(options.threads));
+  const auto changes_of = [&](const std::vector<std::string>& texts) {
+    const TextChanges changes =
+        count_changes(*before, *after, texts, thread_count(options.threads));
+    nlohmann::ordered_json json = {{"lines", changes.texts},
+                                   {"changed_lines", changes.changed_texts},
+                                   {"repaired_lines", changes.repaired_texts},
+                                   {"tokens", changes.tokens}};
+    if (changes.changed_texts > 0) json["first_changed"] = changes.first_changed;
+    return json;
+  };
 
   nlohmann::ordered_json report = {{"output", options.output}, {"base", base.path.string()}};
   report.update(extended.report);
-  report["base_text"] = {{"lines", changes.texts},
-                         {"changed_lines", changes.changed_texts},
-                         {"tokens", changes.tokens}};
-  if (changes.changed_texts > 0) report["base_text"]["first_changed"] = changes.first_changed;
+  report["base_text"] = changes_of(lines.pure());
+  if (!options.base_text.empty()) report["other_text"] = changes_of(lines.others());
   AtomicFolder folder(options.output);
   if (!extended.tokenizer_json.empty()) {
     write_file(folder.path() / "tokenizer.json", extended.tokenizer_json);

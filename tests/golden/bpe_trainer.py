@@ -96,7 +96,7 @@ def train(case, path):
 def main():
     HERE.mkdir(exist_ok=True)
     path = HERE / "text.txt"
-    path.write_text(text(), newline="")
+    path.write_bytes(text().encode())
     results = [train(case, path) for case in CASES]
     (HERE / "results.json").write_text(json.dumps(results, ensure_ascii=False, separators=(",", ":")) + "\n")
     print([len(r["merges"]) for r in results])

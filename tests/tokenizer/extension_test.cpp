@@ -265,6 +265,24 @@ TEST(ByteLevelExtension, OrderOfPiecesIsTheSameWhateverTheThreads) {
   EXPECT_EQ(extend(base, 900, false, 1).after.dump(), extend(base, 900, false, 4).after.dump());
 }
 
+// What tokenizers and transformers make of the file, and that it is the file.
+TEST(ByteLevelExtension, IdsAreThoseOfTokenizersWithTheSameFile) {
+  const std::string folder = TIGERBOT_SOURCE_DIR "/tests/golden/extended_tokenizer/";
+  const json golden = json::parse(read_file(folder + "tokenizer.json"));
+  const Extended e = extend(english_base(), 900);
+  EXPECT_EQ(e.after["model"], golden["model"]);
+  EXPECT_EQ(e.after["pre_tokenizer"], golden["pre_tokenizer"]);
+  const json ids = json::parse(read_file(folder + "ids.json"));
+  ASSERT_GT(ids.size(), 100u);
+  std::size_t begin = 0;
+  for (const json& row : ids) {
+    const std::size_t end = std::min(kText.find('\n', begin), kText.size());
+    const std::string line = kText.substr(begin, end - begin);
+    EXPECT_EQ(encode(*e.new_tokenizer, line), row.get<std::vector<TokenId>>()) << line;
+    begin = end + 1;
+  }
+}
+
 TEST(ByteLevelExtension, PiecesOfAnotherTokenizerComeWithWhatMakesThem) {
   const std::vector<std::string> wanted{"人",     "自由", "人人生而自由", " 모든", "the!",
                                         "ま。れ", "of"};

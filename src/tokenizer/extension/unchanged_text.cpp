@@ -18,6 +18,10 @@ TextChanges count_changes(const Tokenizer& before, const Tokenizer& after,
   for (std::size_t i = 0; i < texts.size(); ++i) {
     changes.tokens += old_ids.texts[i].size();
     if (std::ranges::equal(old_ids.texts[i], new_ids.texts[i])) continue;
+    if (before.decode(old_ids.texts[i], false) != texts[i]) {
+      ++changes.repaired_texts;
+      continue;
+    }
     if (changes.changed_texts++ == 0) changes.first_changed = texts[i];
   }
   return changes;
