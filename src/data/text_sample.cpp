@@ -140,8 +140,8 @@ std::uint32_t TextSample::bin_of(const Document& document) const {
 void TextSample::measure() {
   std::map<std::string, std::vector<std::uint64_t>> bins;
   while (const auto document = read()) {
-    if (!options_.shares.empty() && !options_.shares.contains(document->language)) continue;
     auto& bytes = bins[document->language];
+    if (!options_.shares.empty() && !options_.shares.contains(document->language)) continue;
     bytes.resize(kBins);
     bytes[bin_of(*document)] += document->text.size();
   }
@@ -166,6 +166,7 @@ void TextSample::measure() {
     }
   }
   for (const auto& [language, bytes] : bins) {
+    if (!shares.contains(language)) continue;
     const auto wanted =
         static_cast<std::uint64_t>(static_cast<double>(options_.bytes) * shares.at(language) / sum);
     Quota quota;
