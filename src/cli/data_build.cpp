@@ -1,6 +1,8 @@
 #include <CLI/App.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
+#include <optional>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -8,6 +10,7 @@
 #include "cli/options.h"
 #include "data/pipeline/build.h"
 #include "data/report/text_report.h"
+#include "data/tasks.h"
 #include "weights/hub/models.h"
 #include "weights/tokenizer_files.h"
 
@@ -20,8 +23,9 @@ struct DataBuildOptions {
   bool json = false;
 };
 
-void run(const DataBuildOptions& options) {
-  data::Recipe recipe = data::read_recipe(options.recipe);
+void run(const DataBuildOptions& options, Communicator& communicator) {
+  data::Recipe recipe;
+  data::run_together(communicator, [&] { recipe = data::read_recipe(options.recipe); });
   if (options.threads) {
     if (*options.threads < 1 || *options.threads > 1024) fail("--threads must be from 1 to 1024");
     recipe.run.threads = *options.threads;
@@ -33,7 +37,6 @@ void run(const DataBuildOptions& options) {
   build.tokenizer_stamp = [](const std::string& name) {
     return tokenizer_stamp(resolve_model(name));
   };
-  Communicator& communicator = world();
   const data::BuildResult result = data::build(recipe, build, communicator);
   if (communicator.rank() != 0) return;
   if (options.json) {
@@ -65,7 +68,16 @@ void add_data_build_command(CLI::App& data) {
       "same bytes.\n"
       "Over several processes or machines: mpirun -n 8 tigerbot data build RECIPE.toml\n"
       "Example:\n  tigerbot data build recipes/data.toml");
-  command.callback([options] { run(*options); });
+  command.callback([options] {
+    Communicator& communicator = world();
+    try {
+      run(*options, communicator);
+    } catch (const Error& error) {
+      // All ranks have the same error; one of them says it.
+      if (communicator.rank() != 0) std::exit(error.exit_status());
+      throw;
+    }
+  });
 }
 
 }  // namespace tigerbot

@@ -12,15 +12,15 @@
 namespace tigerbot::data {
 
 struct ShowFilter {
-  std::string reason;    ///< reason code or its beginning: "rules" is every reason of that stage
-  std::string source;    ///< name of a source
-  std::string language;  ///< "unknown" is a document without one
-  std::string id;        ///< one document
-  bool kept = false;     ///< only documents of the output
-  bool dropped = false;  ///< only documents that a stage dropped
+  std::string reason{};    ///< reason code or its beginning: "rules" is every reason of that stage
+  std::string source{};    ///< name of a source
+  std::string language{};  ///< "unknown" is a document without one
+  std::string id{};        ///< one document
+  bool kept = false;       ///< only documents of the output
+  bool dropped = false;    ///< only documents that a stage dropped
   std::uint64_t limit = 10;
-  std::optional<std::uint64_t>
-      seed;  ///< a random sample, the same for the same seed; else the first
+  /// A random sample, the same for the same seed; else the first documents.
+  std::optional<std::uint64_t> seed{};
 };
 
 /// Calls `show` with one object for each document that passes the filter:

@@ -96,7 +96,7 @@ std::vector<GlobalStep> run_global_stages(const Recipe& recipe, const std::vecto
     for (const Unit& unit : *list)
       dedup_units.push_back({work.of_unit(unit, "documents"),
                              fingerprints_of(work, unit, *fingerprints), list == &earlier});
-  std::vector<std::vector<fs::path>> dropped;  // by step, then by unit
+  std::vector<std::vector<fs::path>> dropped(dedup_units.size());
   std::string history = keys_of(units, earlier);
 
   const auto run = [&](const std::string& kind, auto&& find) {
@@ -119,7 +119,8 @@ std::vector<GlobalStep> run_global_stages(const Recipe& recipe, const std::vecto
         return find_near_duplicates(dedup_units, dropped, near_settings(recipe, stage), context);
       });
     }
-    dropped.push_back(steps.back().decisions);
+    for (std::size_t k = 0; k < dropped.size(); ++k)
+      dropped[k].push_back(steps.back().decisions[k]);
     if (stage.kind == kExact && exact_settings(recipe, stage).paragraphs) {
       run("exact_duplicates.paragraphs", [&](const DedupContext& context) {
         return find_duplicate_paragraphs(dedup_units, dropped, context);

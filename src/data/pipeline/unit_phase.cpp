@@ -75,7 +75,6 @@ class UnitRun {
       passed_.push_back(amount_of(document));
       std::optional<Drop> drop = stages_[k]->apply(document);
       timer.stop(k + 1);
-      if (!source_.language.empty()) document.language = source_.language;
       if (!drop) continue;
       count(document);
       drop_document(std::move(document), key, std::string(stages_[k]->name()), std::move(*drop));
