@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
+#include "train/checkpoint.h"
+#include "train/export.h"
 #include "weights/hub/models.h"
 
 namespace tigerbot {
@@ -51,6 +53,7 @@ struct Options {
   std::string type;
   std::string max_shard_size = "5GB";
   bool overwrite = false;
+  bool merge = false;
 };
 
 ConvertOptions parse(const Options& options) {
@@ -81,7 +84,9 @@ void add_convert_command(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App& command =
       *app.add_subcommand("convert", "Convert between Hugging Face directories and GGUF");
-  command.add_option("SRC", options->source, "A directory, a .gguf file, or a fetched model")
+  command
+      .add_option("SRC", options->source,
+                  "A directory, a .gguf file, a fetched model, or a training checkpoint")
       ->required();
   command.add_option("DST", options->destination, "A directory, or a name that ends in .gguf")
       ->required();
@@ -96,8 +101,19 @@ void add_convert_command(CLI::App& app) {
       "Tokenizer, chat template and configuration go along. DST appears whole or not at all.\n"
       "Example:\n  tigerbot convert smollm2-135m-instruct smollm2-hf --dtype bfloat16\n"
       "  tigerbot convert smollm2-hf smollm2-q8.gguf --type q8_0");
+  command.add_flag("--merge", options->merge,
+                   "SRC is a checkpoint of adapters: write the whole model with them merged");
   command.callback([options] {
     const ConvertOptions convert = parse(*options);
+    if (train::is_checkpoint(options->source)) {
+      if (convert.to == ConvertOptions::Format::kGguf || convert.dtype || convert.quantized_type) {
+        fail("{}: a training checkpoint becomes a Hugging Face directory; convert that in turn",
+             options->source);
+      }
+      train::export_checkpoint(options->source, options->destination, options->merge);
+      return;
+    }
+    if (options->merge) fail("--merge: {} is no training checkpoint", options->source);
     const bool here = std::filesystem::exists(options->source);
     convert_model(here ? std::filesystem::path(options->source) : resolve_model(options->source),
                   options->destination, convert);

@@ -7,6 +7,8 @@
 #include "base/files.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "eval/benchmark_rows.h"
+#include "eval/next_token.h"
 #include "eval/perplexity.h"
 
 namespace tigerbot {
@@ -16,6 +18,10 @@ namespace {
 struct EvalOptions {
   ModelOptions model;
   std::string perplexity;
+  std::string next_token;
+  NextTokenOptions sample;
+  std::vector<std::string> benchmarks;  // of `eval convert`
+  std::string output;
   PerplexityOptions windows;
   bool json = false;
 };
@@ -58,7 +64,13 @@ void add_eval_command(CLI::App& app) {
   auto options = std::make_shared<EvalOptions>();
   CLI::App& command = *app.add_subcommand("eval", "Measure how well a model predicts a text");
   options->model.add(command);
-  command.add_option("--perplexity", options->perplexity, "A plain text file")->required();
+  command.add_option("--perplexity", options->perplexity, "A plain text file");
+  command.add_option("--next-token", options->next_token,
+                     "JSON lines of {\"prompt\", \"answer\"}: accuracy over the answers' tokens");
+  command.add_option("--max-rows", options->sample.max_rows, "--next-token: rows to sample")
+      ->capture_default_str();
+  command.add_option("--seed", options->sample.seed, "--next-token: of the sample")
+      ->capture_default_str();
   command.add_option("--context", options->windows.context,
                      "Tokens of a window (default: the model's context, at most 2048)");
   command.add_option("--stride", options->windows.stride,
@@ -66,8 +78,24 @@ void add_eval_command(CLI::App& app) {
   command.add_flag("--json", options->json, "One JSON object on stdout");
   command.footer(
       "\"nll\" is the sum over the predicted tokens, in nats; perplexity is exp(nll / tokens).\n"
-      "Example:\n  tigerbot eval smollm2-135m-instruct --perplexity book.txt --stride 512");
-  command.callback([options] { run(*options); });
+      "Example:\n  tigerbot eval smollm2-135m-instruct --perplexity book.txt --stride 512\n"
+      "  tigerbot eval smollm2-135m-instruct --next-token rows.jsonl");
+  CLI::App& convert =
+      *command.add_subcommand("convert", "Turn benchmark files into rows for --next-token");
+  convert.add_option("FILES", options->benchmarks, "Benchmark files in their own form")->required();
+  convert.add_option("--output", options->output, "The file of rows")->required();
+  convert.footer(
+      "Example:\n  tigerbot eval convert arc_easy.jsonl squad2_dev.json --output rows.jsonl");
+  command.get_option("MODEL")->required(false);
+  command.callback([options, &convert] {
+    if (!convert.parsed()) {
+      run(*options);
+      return;
+    }
+    const std::int64_t rows = convert_benchmarks(
+        {options->benchmarks.begin(), options->benchmarks.end()}, options->output);
+    std::printf("%lld rows\n", static_cast<long long>(rows));
+  });
 }
 
 }  // namespace tigerbot

@@ -1,0 +1,16 @@
+#include "eval/next_token.h"
+
+#include <algorithm>
+
+namespace tigerbot {
+
+train::EvaluationResult measure_next_token(LanguageModel& model, const std::filesystem::path& file,
+                                           const NextTokenOptions& options) {
+  const std::int64_t limit = context_length(model.decoder().config());
+  const std::int64_t context = limit > 0 ? std::min<std::int64_t>(limit, 2048) : 2048;
+  const std::vector<train::EvaluationRow> rows =
+      train::read_prompt_answers(file, model.tokenizer(), context, options.max_rows, options.seed);
+  return train::evaluate_rows(model.decoder(), rows, 2048, /*show_progress=*/true);
+}
+
+}  // namespace tigerbot
