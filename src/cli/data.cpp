@@ -9,6 +9,7 @@ void add_data_command(CLI::App& app) {
   add_data_report_command(command);
   add_data_show_command(command);
   add_data_tokenize_command(command);
+  add_data_train_quality_command(command);
 }
 
 }  // namespace tigerbot

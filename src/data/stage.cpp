@@ -4,8 +4,10 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "data/stages/harmful.h"
 #include "data/stages/language.h"
 #include "data/stages/normalize.h"
+#include "data/stages/quality.h"
 #include "data/stages/rules.h"
 
 namespace tigerbot::data {
@@ -17,9 +19,11 @@ struct Kind {
 };
 
 // One line a kind; the maker stands in stages/NAME.h.
-const std::array<Kind, 3> kKinds{{
+const std::array<Kind, 5> kKinds{{
+    {"harmful", make_harmful_stage},
     {"language", make_language_stage},
     {"normalize", make_normalize_stage},
+    {"quality", make_quality_stage},
     {"rules", make_rules_stage},
 }};
 

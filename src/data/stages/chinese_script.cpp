@@ -78,13 +78,15 @@ int chinese_script_sign(char32_t c) {
 }
 
 struct ChineseConverter::Impl {
+  // Never copied: copies of a SimpleConverter share what the first one to go destroys.
+  explicit Impl(const char* configuration) : converter(configuration) {}
   opencc::SimpleConverter converter;
 };
 
 ChineseConverter::ChineseConverter(Target target) : target_(target) {
   const char* const configuration = target == Target::kSimplified ? "t2s.json" : "s2t.json";
   try {
-    impl_ = std::make_unique<Impl>(Impl{opencc::SimpleConverter(configuration)});
+    impl_ = std::make_unique<Impl>(configuration);
   } catch (const std::exception& error) {
     fail("OpenCC can't open {} ({}); install the package libopencc-data", configuration,
          error.what());

@@ -76,7 +76,7 @@ constexpr std::string_view kChats =
     "근데|"
     "했음|했슴|인듯|인거|같음|보삼|했삼|하셈|ㄱㄱ|잼|꿀잼|노잼|핵잼|쩐다|쩔어|짱|최고에요|재밌어요|"
     "재밌다|재미없|"
-    "했어요|했네요|네요|거든요|잖아요|나요|어요|죠|군요|해봐요|줘요|세요";
+    "개꿀|레알|ㅇㅈ";
 
 constexpr std::string_view kPlaceholders =
     "lorem ipsum|dolor sit amet|undefined undefined|null null null|nan nan|锟斤拷|烫烫烫|屯屯屯|"
