@@ -151,14 +151,14 @@ void AtomicFile::reserve(std::uint64_t size) {
 
 void AtomicFile::write_at(std::uint64_t offset, std::string_view bytes) { put(offset, bytes); }
 
-void AtomicFile::commit() {
+void AtomicFile::commit(bool flush) {
   put(size_ - buffer_.size(), buffer_);
   buffer_.clear();
-  if (::fsync(descriptor_) != 0 && errno != EINVAL) fail_with(errno);
+  if (flush && ::fsync(descriptor_) != 0 && errno != EINVAL) fail_with(errno);
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_with(errno);
   // The data are on the disk: nothing that close() may still say matters.
   ::close(std::exchange(descriptor_, -1));
-  sync_folder(path_.parent_path());
+  if (flush) sync_folder(path_.parent_path());
 }
 
 void write_file(const fs::path& path, std::string_view bytes) {

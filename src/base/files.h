@@ -38,7 +38,9 @@ class AtomicFile {
   /// Bytes that write() has taken.
   std::uint64_t size() const { return size_; }
 
-  void commit();
+  /// Without a wait for the disk (`flush` false) a file survives the end of the process but not a
+  /// power cut: for work files that are made again if they turn out not to be whole.
+  void commit(bool flush = true);
 
  private:
   void put(std::uint64_t offset, std::string_view bytes);

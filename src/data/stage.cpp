@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "data/dedup/overlap.h"
 #include "data/stages/harmful.h"
 #include "data/stages/language.h"
 #include "data/stages/normalize.h"
@@ -19,10 +20,11 @@ struct Kind {
 };
 
 // One line a kind; the maker stands in stages/NAME.h.
-const std::array<Kind, 5> kKinds{{
+const std::array<Kind, 6> kKinds{{
     {"harmful", make_harmful_stage},
     {"language", make_language_stage},
     {"normalize", make_normalize_stage},
+    {"overlap", make_overlap_stage},
     {"quality", make_quality_stage},
     {"rules", make_rules_stage},
 }};

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/progress.h"
+#include "data/dedup/partitioned_file.h"
 #include "data/tasks.h"
 
 namespace tigerbot::data {
@@ -42,7 +43,7 @@ void run_step(const DedupContext& context, std::string_view label, std::size_t c
   Progress progress(std::string(label), 0, options);
   run_tasks(
       context.communicator, threads_within(context, bytes_each), count,
-      [&](std::size_t k) { return std::filesystem::exists(file_of(k)); },
+      [&](std::size_t k) { return is_whole_partitioned_file(file_of(k)); },
       [&](std::size_t k) {
         task(k);
         progress.advance();

@@ -34,8 +34,8 @@ int threads_within(const DedupContext& context, std::uint64_t bytes);
 std::filesystem::path task_file(const std::filesystem::path& folder, std::string_view name,
                                 std::size_t number);
 
-/// One step of a phase: runs task(k) for each k whose file_of(k) does not exist yet, over ranks and
-/// threads; shows a bar.
+/// One step of a phase: runs task(k) for each k whose file_of(k) (a partitioned file) is not there
+/// and whole, over ranks and threads; shows a bar.
 void run_step(const DedupContext& context, std::string_view label, std::size_t count,
               std::uint64_t bytes_each,
               const std::function<std::filesystem::path(std::size_t)>& file_of,

@@ -69,8 +69,9 @@ void FingerprintWriter::append(const Document& document) {
     keep_letters(state.folded, state.letters);
     fingerprint.letters = static_cast<std::uint32_t>(
         std::min<std::size_t>(state.letters.size(), std::numeric_limits<std::uint32_t>::max()));
-    fingerprint.sketch = make_sketch(state.letters, state.scratch);
-    fingerprint.simhash = sequence_simhash(state.letters);
+    const SequenceSketch sketch = make_sketch(state.letters, state.scratch);
+    fingerprint.sketch = sketch.values;
+    fingerprint.simhash = sketch.simhash;
   }
   if (state.settings.paragraphs) {
     std::uint32_t number = 0;

@@ -71,6 +71,15 @@ const Tables& tables() {
 
 }  // namespace
 
+char32_t fold_character(char32_t character) {
+  const Tables& table = tables();
+  return character < kUnits ? table.folded[character] : fold_code_point(table.fold, character);
+}
+
+bool is_folded_letter(char32_t folded) {
+  return folded < kUnits ? tables().letter[folded] : is_letter(folded);
+}
+
 void fold_text(std::string_view text, std::u16string& folded) {
   const Tables& table = tables();
   folded.resize(text.size() + 1);  // never more units than bytes

@@ -15,6 +15,11 @@ namespace tigerbot::data {
 void fold_text(std::string_view text, std::u16string& folded);
 std::u16string fold_text(std::string_view text);
 
+/// What one code point folds to: 0 where it vanishes, ' ' for white space.
+char32_t fold_character(char32_t character);
+/// A letter, digit or mark (of a folded character).
+bool is_folded_letter(char32_t folded);
+
 /// The letters, digits and marks of a folded text, in `letters`: no space, punctuation or symbol.
 void keep_letters(std::u16string_view folded, std::u16string& letters);
 std::u16string letters_of(std::string_view text);

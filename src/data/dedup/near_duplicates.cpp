@@ -26,7 +26,7 @@ namespace {
 /// Rounds of Clusters; documents still undecided then are kept.
 constexpr int kRounds = 6;
 /// Values of two sketches that must agree before texts are read.
-constexpr int kSketchMatches = 3;
+constexpr int kSketchMatches = 4;
 
 const std::vector<std::string> kRules{"quality", "longest", "first"};
 
@@ -159,7 +159,9 @@ class NearSearch {
     });
     pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
 
-    OpenFingerprints fingerprints(units_, numbering_);
+    OpenFingerprints fingerprints(
+        units_, numbering_,
+        context_.memory_limit / 16 / static_cast<std::uint64_t>(thread_count(context_.threads)));
     LocalClusters clusters;
     std::vector<SimilarPair> similar;
     struct Likely {
@@ -175,7 +177,7 @@ class NearSearch {
       for (end = start; end < pairs.size() && pairs[end].second == number; ++end) {
         const std::uint64_t other = pairs[end].first;
         if (numbering_.is_earlier(number) && numbering_.is_earlier(other)) continue;
-        const Fingerprint theirs = fingerprints.read(other);
+        const Fingerprint& theirs = fingerprints.read(other);
         const int matches = sketch_matches(own.sketch, theirs.sketch);
         if (matches >= kSketchMatches && lengths_agree(own.letters, theirs.letters))
           likely.push_back({other, theirs, matches});

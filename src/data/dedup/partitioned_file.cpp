@@ -53,7 +53,7 @@ void write_partitioned(const std::filesystem::path& path, std::span<const std::u
   file.write({reinterpret_cast<const char*>(&header), sizeof(header)});
   file.write({reinterpret_cast<const char*>(offsets.data()), offsets.size_bytes()});
   file.write(bytes);
-  file.commit();
+  file.commit(/*flush=*/false);
 }
 
 std::string read_partition(const std::filesystem::path& path, std::size_t partitions,
@@ -81,3 +81,22 @@ std::string read_partition(const std::filesystem::path& path, std::size_t partit
 }
 
 }  // namespace tigerbot::data::detail
+
+namespace tigerbot::data {
+
+bool is_whole_partitioned_file(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::uint64_t size = std::filesystem::file_size(path, error);
+  if (error || size < sizeof(detail::Header)) return false;
+  const detail::Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  detail::Header header;
+  const detail::Header right;
+  if (file.value < 0 ||
+      ::pread(file.value, &header, sizeof(header), 0) != static_cast<ssize_t>(sizeof(header)))
+    return false;
+  return std::memcmp(header.magic, right.magic, sizeof(header.magic)) == 0 &&
+         size == sizeof(header) + (header.partitions + 1) * sizeof(std::uint64_t) +
+                     header.records * header.record_size;
+}
+
+}  // namespace tigerbot::data

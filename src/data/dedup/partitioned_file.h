@@ -13,6 +13,10 @@
 /// of every file. That is a sort on the disk in two passes, whatever the amount.
 namespace tigerbot::data {
 
+/// Whether the file is there and was written to its end. These files are not flushed to the disk,
+/// so that after a power cut one may be there and not be whole.
+bool is_whole_partitioned_file(const std::filesystem::path& path);
+
 namespace detail {
 void write_partitioned(const std::filesystem::path& path, std::span<const std::uint64_t> offsets,
                        std::string_view bytes, std::size_t record_size);
