@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "base/utf8.h"
 #include "data/dedup/overlap_index.h"
+#include "data/reader.h"
 
 namespace tigerbot::data {
 namespace {
@@ -102,25 +103,6 @@ class SetReader {
   std::size_t rows_ = 0, short_rows_ = 0;
 };
 
-std::vector<fs::path> files_of(const std::vector<std::string>& names, const std::string& place) {
-  std::vector<fs::path> files;
-  for (const std::string& name : names) {
-    const fs::path path = expand_home(name);
-    std::vector<fs::path> found;
-    if (fs::is_directory(path)) {
-      for (const auto& entry : fs::recursive_directory_iterator(path))
-        if (entry.is_regular_file()) found.push_back(entry.path());
-    } else if (fs::is_regular_file(path)) {
-      found.push_back(path);
-    }
-    if (found.empty()) fail("{}: {} is no file and no folder with files", place, quote(name));
-    std::sort(found.begin(), found.end());
-    files.insert(files.end(), found.begin(), found.end());
-  }
-  if (files.empty()) fail("{} names no file: give the sets to be protected", place);
-  return files;
-}
-
 bool ends_sentence(std::string_view text, std::size_t at) {
   constexpr std::array<std::string_view, 6> kMarks{"\n", ".", "!", "?", ";", ":"};
   constexpr std::array<std::string_view, 4> kWideMarks{"。", "！", "？", "；"};
@@ -133,6 +115,7 @@ class OverlapStage : public DocumentStage {
  public:
   explicit OverlapStage(JsonReader& reader) : index_({}) {
     const auto sets = reader.get<std::vector<std::string>>("sets");
+    if (sets.empty()) fail("{} names no file: give the sets to be protected", reader.place("sets"));
     OverlapLength length;
     length.words = reader.get<int>("words", length.words);
     length.characters = reader.get<int>("characters", length.characters);
@@ -154,7 +137,7 @@ class OverlapStage : public DocumentStage {
 
     index_ = OverlapIndex(length);
     SetReader set_reader(index_, reader.get<std::vector<std::string>>("fields", {}));
-    for (const fs::path& file : files_of(sets, reader.place("sets"))) {
+    for (const fs::path& file : find_inputs(sets)) {
       set_reader.read(file, static_cast<std::uint32_t>(names_.size()));
       names_.push_back(file.filename().string());
     }
