@@ -103,12 +103,17 @@ class SetReader {
   std::size_t rows_ = 0, short_rows_ = 0;
 };
 
+constexpr std::array<std::string_view, 10> kSentenceEnds{"\n", ".",  "!",  "?",  ";",
+                                                         ":",  "。", "！", "？", "；"};
+
 bool ends_sentence(std::string_view text, std::size_t at) {
-  constexpr std::array<std::string_view, 6> kMarks{"\n", ".", "!", "?", ";", ":"};
-  constexpr std::array<std::string_view, 4> kWideMarks{"。", "！", "？", "；"};
-  const auto is = [&](std::string_view mark) { return text.substr(at, mark.size()) == mark; };
-  return std::any_of(kMarks.begin(), kMarks.end(), is) ||
-         std::any_of(kWideMarks.begin(), kWideMarks.end(), is);
+  return std::any_of(kSentenceEnds.begin(), kSentenceEnds.end(),
+                     [&](std::string_view mark) { return text.substr(at).starts_with(mark); });
+}
+
+bool after_sentence(std::string_view text, std::size_t at) {
+  return std::any_of(kSentenceEnds.begin(), kSentenceEnds.end(),
+                     [&](std::string_view mark) { return text.substr(0, at).ends_with(mark); });
 }
 
 class OverlapStage : public DocumentStage {
@@ -194,9 +199,7 @@ class OverlapStage : public DocumentStage {
     std::size_t kept_to = 0;
     for (const OverlapIndex::Hit& hit : hits) {
       std::size_t begin = hit.begin, end = hit.end;
-      while (begin > kept_to && !ends_sentence(text, begin - 1) &&
-             !(begin >= 3 && ends_sentence(text, begin - 3)))
-        --begin;
+      while (begin > kept_to && !after_sentence(text, begin)) --begin;
       while (end < text.size() && !ends_sentence(text, end)) ++end;
       // Past the mark itself, but for a line end.
       if (end < text.size() && text[end] != '\n') end += decode_utf8(text, end).length;

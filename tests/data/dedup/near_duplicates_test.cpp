@@ -39,6 +39,7 @@ std::string edited(const std::string& text, int count, std::uint64_t seed, char3
 }
 
 TEST_F(NearDuplicates, AFewEditsAreFoundInEveryScript) {
+  near_settings_.keep = "first";
   add_unit({text_of(1, 100), text_of(2, 100), text_of(3, 200, true), text_of(4, 200, true)});
   add_unit({edited(text_of(1, 100), 5, 1, U'x'), edited(text_of(3, 200, true), 5, 1, U'々'),
             text_of(5, 100)});
