@@ -151,25 +151,28 @@ std::string curve(const std::vector<TokenizerReport>& reports) {
                        kHeight + 40, format_count(static_cast<std::uint64_t>(pieces)));
   }
   for (std::size_t l = 0; l < languages.size(); ++l) {
-    std::vector<std::pair<double, double>> points;
+    // A line joins tokenizers of one kind: others are no steps of one curve.
+    std::map<std::string, std::vector<std::pair<double, double>>> kinds;
     for (const auto& report : reports) {
       const auto found = report.languages.find(languages[l]);
-      if (found != report.languages.end()) {
-        points.emplace_back(static_cast<double>(report.pieces),
-                            found->second.characters_per_token());
-      }
-    }
-    std::sort(points.begin(), points.end());
-    std::string line;
-    for (const auto& [pieces, value] : points) {
-      line += fmt::format("{:.1f},{:.1f} ", x(pieces), y(value));
+      if (found == report.languages.end()) continue;
+      const double pieces = static_cast<double>(report.pieces);
+      const double value = found->second.characters_per_token();
+      kinds[report.kind].emplace_back(pieces, value);
       out += fmt::format(
-          "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=3.5 fill=\"{}\"><title>{} {:.0f}: "
-          "{:.3f}</title></circle>\n",
-          x(pieces), y(value), color(l), escape(languages[l]), pieces, value);
+          "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=3.5 fill=\"{}\"><title>{} {}: {:.3f}</title>"
+          "</circle>\n",
+          x(pieces), y(value), color(l), escape(languages[l]), escape(report.name), value);
     }
-    out += fmt::format("<polyline points=\"{}\" fill=none stroke=\"{}\" stroke-width=2 />\n", line,
-                       color(l));
+    for (auto& [kind, points] : kinds) {
+      std::sort(points.begin(), points.end());
+      std::string line;
+      for (const auto& [pieces, value] : points) {
+        line += fmt::format("{:.1f},{:.1f} ", x(pieces), y(value));
+      }
+      out += fmt::format("<polyline points=\"{}\" fill=none stroke=\"{}\" stroke-width=2 />\n",
+                         line, color(l));
+    }
   }
   return out + "</svg></figure>\n" + legend(languages);
 }
@@ -274,9 +277,10 @@ std::string report_html(const std::vector<TokenizerReport>& reports,
   }
   std::string out =
       "<!doctype html><html lang=en><meta charset=utf-8><title>Tokenizers</title>\n<style>"
-      "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:1100px;padding:0 1em;"
+      "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:1240px;padding:0 1em;"
       "color:#222}table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .6em;border-"
-      "bottom:1px solid #ddd;text-align:left;vertical-align:top}th{font-weight:600}figure{display:"
+      "bottom:1px solid "
+      "#ddd;text-align:left;vertical-align:top;font-size:13px}th{font-weight:600}figure{display:"
       "inline-block;margin:0 1.5em 1em 0}figcaption{font-weight:600;margin-bottom:.3em}svg{max-"
       "width:100%;font-size:12px}.grid{stroke:#e5e5e5}.legend b{display:inline-block;width:.8em;"
       "height:.8em;margin-right:.35em}.legend span{margin-right:1em}.cut span{white-space:pre-wrap;"
