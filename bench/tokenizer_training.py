@@ -7,7 +7,8 @@
 JSON lines with "text"; the same number of bytes of every file as far as it has them. Programs take
 turns, each in a fresh process pinned to as many processors as it has threads. Ours is the whole of
 `tigerbot tokenizer train`, reading and writing included; for the peers it is the call that trains,
-with the texts in memory already. Memory is the process's largest resident size. Says whether the
+with the texts in memory already. Processor seconds are given for
+machines that are busy with something else. Memory is the process's largest resident size. Says whether the
 pieces and merges are those of tokenizers, and prints a Markdown table of medians.
 """
 
@@ -34,23 +35,23 @@ def peer(name, texts_file, vocab_size, threads, output):
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         trainer = trainers.BpeTrainer(vocab_size=vocab_size, show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=["<s>", "</s>"])
-        start = time.perf_counter()
+        start, processor = time.perf_counter(), time.process_time()
         tokenizer.train_from_iterator(texts, trainer)
-        seconds = time.perf_counter() - start
+        seconds, processor = time.perf_counter() - start, time.process_time() - processor
         tokenizer.save(output)
     else:
         import sentencepiece
 
-        start = time.perf_counter()
+        start, processor = time.perf_counter(), time.process_time()
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=(line for text in texts for line in text.split("\n") if line),
             model_prefix=output, vocab_size=vocab_size, model_type="bpe", byte_fallback=True, num_threads=threads, minloglevel=2)
-        seconds = time.perf_counter() - start
-    print(json.dumps({"seconds": seconds}))
+        seconds, processor = time.perf_counter() - start, time.process_time() - processor
+    print(json.dumps({"seconds": seconds, "processor_seconds": processor}))
 
 
 def measure(command, threads, environment=None):
-    """Seconds and megabytes of a process, and what it printed."""
+    """Seconds, processor seconds and megabytes of a process, and what it printed."""
     start = time.perf_counter()
     processors = ",".join(map(str, range(threads)))
     process = subprocess.Popen(["taskset", "-c", processors, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **(environment or {})})
@@ -59,7 +60,7 @@ def measure(command, threads, environment=None):
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise RuntimeError(f"{command[0]} failed")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024, output
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output
 
 
 def same_model(ours, theirs):
@@ -100,18 +101,19 @@ def main():
         for threads in options.threads:
             shutil.rmtree(work / "ours", ignore_errors=True)
             command = [options.tigerbot, "tokenizer", "train", texts, "--output", work / "ours", "--vocab-size", options.vocab_size, "--special-token", "<s>", "--special-token", "</s>", "--threads", threads]
-            seconds, memory, _ = measure(command, threads)
-            results.setdefault(("tigerbot", threads), []).append((seconds, memory))
+            seconds, processor, memory, _ = measure(command, threads)
+            results.setdefault(("tigerbot", threads), []).append((seconds, processor, memory))
             for name in ("tokenizers", "sentencepiece"):
                 command = [sys.executable, __file__, "--peer", name, texts, options.vocab_size, threads, work / name]
                 environment = {"RAYON_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false"}
-                _, memory, output = measure(command, threads, environment)
-                results.setdefault((name, threads), []).append((json.loads(output)["seconds"], memory))
+                _, _, memory, output = measure(command, threads, environment)
+                times = json.loads(output)
+                results.setdefault((name, threads), []).append((times["seconds"], times["processor_seconds"], memory))
     print("pieces and merges are those of tokenizers:", same_model(work / "ours" / "tokenizer.json", work / "tokenizers"))
-    print("\n| | threads | seconds (least to most) | MB |\n|---|---|---|---|")
+    print("\n| | threads | seconds (least to most) | processor seconds | MB |\n|---|---|---|---|---|")
     for (name, threads), runs in sorted(results.items(), key=lambda item: (item[0][1], item[0][0] != "tigerbot", item[0][0])):
         seconds = [run[0] for run in runs]
-        print(f"| {name} | {threads} | {statistics.median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f}) | {statistics.median(run[1] for run in runs):.0f} |")
+        print(f"| {name} | {threads} | {statistics.median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f}) | {statistics.median(run[1] for run in runs):.2f} | {statistics.median(run[2] for run in runs):.0f} |")
     shutil.rmtree(work)
 
 
