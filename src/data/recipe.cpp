@@ -164,12 +164,41 @@ OutputSettings read_output(JsonReader reader) {
   return output;
 }
 
+/// Keys of stages that hold files, folders or globs, wherever they stand in the table.
+const std::set<std::string> kPathKeys{"model", "path",       "paths", "file",
+                                      "files", "dictionary", "sets"};
+
+/// Makes the paths of a stage start at the recipe's folder.
+void resolve_paths(Json& value, const fs::path& recipe) {
+  if (value.is_array()) {
+    for (Json& item : value) resolve_paths(item, recipe);
+    return;
+  }
+  if (!value.is_object()) return;
+  for (auto& item : value.items()) {
+    Json& inner = item.value();
+    if (!kPathKeys.contains(item.key())) {
+      resolve_paths(inner, recipe);
+    } else if (inner.is_string()) {
+      inner = resolve(recipe, inner.get<std::string>()).string();
+    } else if (inner.is_array()) {
+      for (Json& path : inner) {
+        if (path.is_string())
+          path = resolve(recipe, path.get<std::string>()).string();
+        else
+          resolve_paths(path, recipe);
+      }
+    }
+  }
+}
+
 void read_stages(JsonReader& reader, Recipe& recipe) {
   if (!reader.has("stage")) return;
   for (JsonReader& stage : reader.objects("stage")) {
     StageSettings settings;
     settings.kind = stage.get<std::string>("kind");
     settings.entry = stage.value();
+    resolve_paths(settings.entry, recipe.path);
     const std::string place = stage.place("kind");
     settings.place = place.substr(place.find(": ") + 2);
     settings.place.resize(settings.place.size() - std::string_view(".kind").size());
@@ -188,6 +217,15 @@ void read_stages(JsonReader& reader, Recipe& recipe) {
            quote(settings.kind), quote(recipe.global_stages.front().kind));
     recipe.document_stages.push_back(std::move(settings));
   }
+}
+
+DocumentStages make_document_stages(const Recipe& recipe) {
+  DocumentStages stages;
+  for (const StageSettings& settings : recipe.document_stages) {
+    JsonReader reader(settings.entry, recipe.path.string(), settings.place);
+    stages.push_back(make_document_stage(reader));
+  }
+  return stages;
 }
 
 }  // namespace
@@ -263,7 +301,7 @@ Recipe read_recipe(const fs::path& path) {
         "other",
         reader.place("output.shard_bytes"), format_bytes(recipe.output.shard_bytes),
         format_bytes(recipe.run.memory_limit));
-  make_document_stages(recipe);
+  recipe.stages = std::make_shared<const DocumentStages>(make_document_stages(recipe));
   return recipe;
 }
 
@@ -272,15 +310,6 @@ std::vector<std::string> names_of_stages(const Recipe& recipe) {
   for (const auto* list : {&recipe.document_stages, &recipe.global_stages})
     for (const StageSettings& stage : *list) names.push_back(stage.kind);
   return names;
-}
-
-std::vector<std::unique_ptr<DocumentStage>> make_document_stages(const Recipe& recipe) {
-  std::vector<std::unique_ptr<DocumentStage>> stages;
-  for (const StageSettings& settings : recipe.document_stages) {
-    JsonReader reader(settings.entry, recipe.path.string(), settings.place);
-    stages.push_back(make_document_stage(reader));
-  }
-  return stages;
 }
 
 }  // namespace tigerbot::data

@@ -70,22 +70,22 @@ struct OutputSettings {
   int compression_level = 3;
 };
 
+using DocumentStages = std::vector<std::unique_ptr<DocumentStage>>;
+
 struct Recipe {
   std::filesystem::path path;
   RunSettings run;
   std::vector<SourceSettings> sources;
-  std::vector<StageSettings> document_stages;  ///< in order
-  std::vector<StageSettings> global_stages;    ///< exact and near duplicates, in order
+  std::vector<StageSettings> document_stages;    ///< in order
+  std::vector<StageSettings> global_stages;      ///< exact and near duplicates, in order
+  std::shared_ptr<const DocumentStages> stages;  ///< document_stages, ready to work; may be none
   MixtureSettings mixture;
   OutputSettings output;
   Json table;  ///< the recipe as it stands in the file
 };
 
-/// Reads and checks a recipe. Stages are made once, to check them, and thrown away.
+/// Reads and checks a recipe and makes its document stages.
 Recipe read_recipe(const std::filesystem::path& path);
-
-/// The document stages of the recipe, ready to work.
-std::vector<std::unique_ptr<DocumentStage>> make_document_stages(const Recipe& recipe);
 
 /// Kinds of all stages in order: what every document of the output went through.
 std::vector<std::string> names_of_stages(const Recipe& recipe);

@@ -57,8 +57,8 @@ Example example_of(const Document& document, std::uint64_t key) {
 /// What happens to one unit, from its first document to its last.
 class UnitRun {
  public:
-  UnitRun(const SourceSettings& source, const std::vector<std::unique_ptr<DocumentStage>>& stages,
-          const fs::path& documents, const fs::path& dropped)
+  UnitRun(const SourceSettings& source, const DocumentStages& stages, const fs::path& documents,
+          const fs::path& dropped)
       : source_(source), stages_(stages), documents_(documents), dropped_(dropped) {
     statistics.entered.resize(stages.size() + 1);
     statistics.seconds.assign(stages.size() + 1, 0);
@@ -139,7 +139,7 @@ class UnitRun {
   }
 
   const SourceSettings& source_;
-  const std::vector<std::unique_ptr<DocumentStage>>& stages_;
+  const DocumentStages& stages_;
   DocumentFileWriter documents_, dropped_;
   std::vector<Amount> passed_;  ///< of the document at hand, as it entered each stage
 };
@@ -171,11 +171,13 @@ DroppedDocument unpack_dropped(Document document) {
 }
 
 UnitPhase::UnitPhase(const Recipe& recipe, const WorkFolder& work)
-    : recipe_(recipe), work_(work), stages_(make_document_stages(recipe)) {}
+    : recipe_(recipe),
+      work_(work),
+      stages_(recipe.stages ? recipe.stages : std::make_shared<const DocumentStages>()) {}
 
 std::vector<std::string> UnitPhase::stage_names() const {
   std::vector<std::string> names;
-  for (const auto& stage : stages_) names.emplace_back(stage->name());
+  for (const auto& stage : *stages_) names.emplace_back(stage->name());
   return names;
 }
 
@@ -194,7 +196,7 @@ void UnitPhase::count_bad_input(const BadInput& bad) {
 
 void UnitPhase::run(const Unit& unit, const std::function<void(std::uint64_t)>& advance) {
   const SourceSettings& source = recipe_.sources[unit.source];
-  UnitRun state(source, stages_, work_.of_unit(unit, "documents"), work_.of_unit(unit, "dropped"));
+  UnitRun state(source, *stages_, work_.of_unit(unit, "documents"), work_.of_unit(unit, "dropped"));
   const auto listener = make_listener ? make_listener(unit) : nullptr;
   StepTimer timer(state.statistics.seconds);
   for (const Piece& piece : unit.pieces) {

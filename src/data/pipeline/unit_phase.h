@@ -58,7 +58,7 @@ class UnitPhase {
 
   const Recipe& recipe_;
   const WorkFolder& work_;
-  std::vector<std::unique_ptr<DocumentStage>> stages_;
+  const std::shared_ptr<const DocumentStages> stages_;
   std::atomic<std::uint64_t> bad_inputs_{0};
 };
 

@@ -149,7 +149,7 @@ std::string column_chart(const Columns& columns) {
     const double gap = std::min(2.0, step * 0.15), width = step - gap;
     if (two) {
       column(columns.first[k], x + gap / 2, width / 2, "var(--c1)", columns.first_name + ", ");
-      column(columns.second[k], x + gap / 2 + width / 2, width / 2, "var(--c6)",
+      column(columns.second[k], x + gap / 2 + width / 2, width / 2, "var(--c2)",
              columns.second_name + ", ");
     } else {
       column(columns.first[k], x + gap / 2, width, "var(--c1)", "");
@@ -162,7 +162,7 @@ std::string column_chart(const Columns& columns) {
   if (two)
     out += fmt::format(
         "<ul class=\"legend flat\"><li><span class=\"key\" style=\"background:var(--c1)\"></span>"
-        "{}</li><li><span class=\"key\" style=\"background:var(--c6)\"></span>{}</li></ul>",
+        "{}</li><li><span class=\"key\" style=\"background:var(--c2)\"></span>{}</li></ul>",
         escape(columns.first_name), escape(columns.second_name));
   return out + "</figure>";
 }

@@ -7,10 +7,10 @@ namespace tigerbot::data::html {
 /// The report's style sheet: system fonts, one measure, colours that hold in light and dark.
 inline constexpr std::string_view kPageStyle = R"css(
 :root{color-scheme:light dark;--page:#f7f8fa;--card:#fff;--ink:#1c2330;--quiet:#667085;--line:#e3e7ee;
---soft:#eef1f6;--c1:#2f6fde;--c2:#e0902b;--c3:#1f9e78;--c4:#8a5cd1;--c5:#c2487e;--c6:#d9822b;--c7:#5a8f29;
+--soft:#eef1f6;--c1:#2f6fde;--c2:#e0902b;--c3:#1f9e78;--c4:#8a5cd1;--c5:#c2487e;--c6:#2a9db0;--c7:#5a8f29;
 --other:#a3abba;--bad:#b3382c;--good:#1b7f5c;--badsoft:#fdf1ef;--goodsoft:#eef8f4}
 @media(prefers-color-scheme:dark){:root{--page:#12151b;--card:#1a1f28;--ink:#e4e8ef;--quiet:#98a2b3;
---line:#2b323e;--soft:#232a35;--c1:#6b9df5;--c2:#eda94f;--c3:#48c39d;--c4:#b08df0;--c5:#e27ba9;--c6:#e9a24c;
+--line:#2b323e;--soft:#232a35;--c1:#6b9df5;--c2:#eda94f;--c3:#48c39d;--c4:#b08df0;--c5:#e27ba9;--c6:#57c4d6;
 --c7:#8fc257;--other:#6f7888;--bad:#f08a7d;--good:#5fcda4;--badsoft:#2b1f20;--goodsoft:#1a2a26}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",
