@@ -78,6 +78,24 @@ TEST(Build, DuplicatesAreGoneAndSharesAreReached) {
   EXPECT_EQ(manifest.at("dropped").at("near_duplicates").at("documents"), 15);
 }
 
+TEST(Build, SharesOfTokensCountTokens) {
+  SmallRun run;
+  run.mixture =
+      "[mixture]\nby = \"tokens\"\ntokenizer = \"words\"\n[mixture.shares]\nb = 0.7\nc = 0.1\n";
+  const BuildResult result = run.build();
+  std::map<std::string, double> words;
+  double all = 0;
+  for (const Json& row : run.rows("train")) {
+    std::vector<TokenId> ids;
+    WordTokenizer().encode(row.at("text").get<std::string>(), {}, ids);
+    words[row.at("source")] += static_cast<double>(ids.size());
+    all += static_cast<double>(ids.size());
+  }
+  EXPECT_NEAR(words["b"] / all, 0.7, 0.02);
+  EXPECT_NEAR(words["c"] / all, 0.1, 0.02);
+  EXPECT_EQ(result.report.at("train").at("tokens"), all);
+}
+
 TEST(Build, CopiesStayInTheTrainingSplitAndAreNumbered) {
   const SmallRun run;
   run.build();

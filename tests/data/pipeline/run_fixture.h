@@ -11,6 +11,9 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
+#include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -59,6 +62,24 @@ inline std::string made_up_text(std::uint64_t number, std::size_t words) {
   }
   return text + std::to_string(number) + ".";
 }
+
+/// One token for each word: enough to count with.
+class WordTokenizer final : public Tokenizer {
+ public:
+  void encode(std::string_view text, const EncodeOptions&,
+              std::vector<TokenId>& ids) const override {
+    bool inside = false;
+    for (const char byte : text) {
+      if (byte != ' ' && !inside) ids.push_back(0);
+      inside = byte != ' ';
+    }
+  }
+  std::string decode(std::span<const TokenId>, bool) const override { return ""; }
+  std::int64_t size() const override { return 1; }
+  std::string piece(TokenId) const override { return "word"; }
+  std::optional<TokenId> id(std::string_view) const override { return std::nullopt; }
+  bool is_special(TokenId) const override { return false; }
+};
 
 /// A run in a folder of its own: three sources of JSON lines with exact and near duplicates.
 class SmallRun {
@@ -120,6 +141,8 @@ kind = "near_duplicates"
     recipe.run.threads = threads;
     BuildOptions options;
     options.show_progress = false;
+    options.open_tokenizer = [](const std::string&) { return std::make_unique<WordTokenizer>(); };
+    options.tokenizer_stamp = [](const std::string& name) { return name; };
     const auto solo = make_solo_communicator();
     return data::build(recipe, options, *solo);
   }
