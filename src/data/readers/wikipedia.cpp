@@ -121,6 +121,7 @@ class WikipediaReader : public Reader {
     if (!is_valid_utf8(wikitext)) document.edits.emplace_back("reader.invalid_utf8");
     document.text =
         wikitext_to_text(is_valid_utf8(wikitext) ? wikitext : replace_invalid_utf8(wikitext));
+    remove_nuls(document);
     if (options.keep_metadata) {
       const std::string title = replace_invalid_utf8(decode_entities(element(head, "title")));
       set_metadata(document, "title", title);

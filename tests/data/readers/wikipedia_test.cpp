@@ -45,6 +45,13 @@ TEST(Wikipedia, LongAndCutOffPagesAreBadInput) {
   EXPECT_EQ(read.bad[1].what, "the last page is cut off");
 }
 
+TEST(Wikipedia, NulsAreTakenOut) {
+  const auto read =
+      read_bytes("a.xml", kHead + page("A", "0", "a&amp;#0;b&#0;c"), {.format = "wikipedia"});
+  ASSERT_EQ(read.texts(), Texts{"abc"});
+  EXPECT_EQ(read.documents[0].edits, Texts{"reader.nul"});
+}
+
 TEST(Wikitext, TemplatesReferencesAndFilesAreGone) {
   EXPECT_EQ(wikitext_to_text(
                 "{{Infobox|a={{b|c}}\n|d=[[e]]}}\n'''Tokyo''' ({{lang-ja|東京}}, {{IPA|x}}) "
