@@ -2,8 +2,8 @@
 #include "data/readers/html_text.h"
 #include "reader_checks.h"
 
-// Whatever the bytes are, a page is valid UTF-8, and not longer than the page by more than the marks
-// of its blocks.
+// Whatever the bytes are, a page is valid UTF-8, and not longer than the page by more than the
+// marks of its blocks.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   tigerbot::data::check_reader(tigerbot::data::html_reader, bytes);

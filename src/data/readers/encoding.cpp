@@ -66,7 +66,7 @@ Label find_label(std::string_view name) {
   const std::string lower = lower_label(name);
   for (const auto& entry : kLabels)
     if (entry.label == lower) return entry;
-  return {name, name, name};
+  return {"", name, name};  // ICU may know it
 }
 
 struct CloseConverter {
@@ -249,7 +249,11 @@ std::optional<Converted> decode_as(std::string_view bytes, std::string_view enco
   const Label label = find_label(encoding);
   auto decoded = run_converter(bytes, std::string(label.converter));
   if (!decoded) return std::nullopt;
-  return converted(std::move(*decoded), label.name);
+  if (!label.label.empty()) return converted(std::move(*decoded), label.name);
+  // Not in our table. ICU is generous about names; ours is the registered one.
+  UErrorCode status = U_ZERO_ERROR;
+  const char* const name = ucnv_getStandardName(std::string(encoding).c_str(), "IANA", &status);
+  return converted(std::move(*decoded), name != nullptr ? name : "other");
 }
 
 std::string guess_encoding(std::string_view bytes) {

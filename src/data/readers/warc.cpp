@@ -69,13 +69,14 @@ class WarcReader : public Reader {
 
   /// The record's fields, taken from the input.
   std::optional<HeaderFields> read_header() {
+    constexpr std::string_view kMagic = "WARC/";
+    if (input_->fill(kMagic.size()) && !input_->window().starts_with(kMagic)) {
+      resynchronize("a WARC record does not begin with WARC/");
+      return std::nullopt;
+    }
     std::size_t searched = 0;
     while (true) {
       const auto window = input_->window();
-      if (window.size() >= 5 && !window.starts_with("WARC/")) {
-        resynchronize("a WARC record does not begin with WARC/");
-        return std::nullopt;
-      }
       const auto from = searched > 4 ? searched - 4 : 0;
       const auto strict = window.find("\r\n\r\n", from);
       const auto loose = window.find("\n\n", from);
@@ -87,7 +88,7 @@ class WarcReader : public Reader {
       }
       searched = window.size();
       if (searched > kMaxHeader) {
-        input_->take(5);
+        input_->take(kMagic.size());
         resynchronize("the header of a WARC record does not end");
         return std::nullopt;
       }

@@ -70,6 +70,13 @@ TEST(Warc, HeadersNameTheEncoding) {
   EXPECT_EQ(read.documents[0].metadata["encoding"], "Big5");
 }
 
+TEST(Warc, NamesOfEncodingsAreTheRegisteredOnes) {
+  const auto read = read_bytes("a.warc", response("Content-Type: text/plain; charset=K\xf2OI8\xf2R",
+                                                  "\xf0\xf2\xe9\xf7\xe5\xf4"));
+  ASSERT_EQ(read.documents.size(), 1u);
+  EXPECT_NO_THROW((void)read.documents[0].metadata.dump());
+}
+
 TEST(Warc, DamageInTheMiddleCostsOneRecord) {
   const auto good = response("Content-Type: text/plain", "good");
   auto damaged = good;
