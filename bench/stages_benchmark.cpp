@@ -5,6 +5,7 @@
 //   threads bench_stages drops RECIPE.toml FILE...     share of documents dropped, by file and
 //   reason bench_stages values FILE...                percentiles of what each rule measures
 //   bench_stages language FILE...              accuracy against the rows' "language"
+//   bench_stages labels RECIPE.toml FILE LABEL precision and recall of the drops against "label"
 //   bench_stages dictionary WORDS FILE...      MB/s of the word search
 //
 // bench/data_filters.py makes the files and runs this beside the peers.
@@ -183,6 +184,26 @@ void language(const Arguments& arguments) {
   }
 }
 
+/// Precision and recall of what the stages drop against the rows that carry a label.
+void labels(const Arguments& arguments) {
+  const auto stages = read_stages(arguments.at(0));
+  std::size_t right = 0, dropped = 0, labelled = 0, all = 0;
+  for (Document& document : read_documents(arguments.at(1))) {
+    const bool truth = document.metadata.at("label").get<std::string>() == arguments.at(2);
+    bool drop = false;
+    for (const auto& stage : stages) drop = drop || stage->apply(document).has_value();
+    ++all;
+    labelled += truth;
+    dropped += drop;
+    right += truth && drop;
+  }
+  const auto percent = [](std::size_t part, std::size_t whole) {
+    return whole == 0 ? 0.0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+  };
+  fmt::print("{} rows, {} {}: precision {:.1f}%, recall {:.1f}%\n", all, labelled, arguments[2],
+             percent(right, dropped), percent(right, labelled));
+}
+
 void dictionary(const Arguments& arguments) {
   std::vector<std::string> words;
   for (const Document& document : read_documents(arguments.at(0))) words.push_back(document.text);
@@ -219,15 +240,12 @@ int main(int count, char** values) {
   using namespace tigerbot;
   const std::vector<std::string> arguments(values + 1, values + count);
   const std::map<std::string, void (*)(const data::Arguments&)> modes = {
-      {"speed", data::speed},
-      {"drops", data::drops},
-      {"values", data::values},
-      {"language", data::language},
-      {"dictionary", data::dictionary}};
+      {"speed", data::speed},       {"drops", data::drops},   {"values", data::values},
+      {"language", data::language}, {"labels", data::labels}, {"dictionary", data::dictionary}};
   try {
     const auto mode = arguments.empty() ? modes.end() : modes.find(arguments[0]);
     if (mode == modes.end())
-      fail("the first argument is speed, drops, values, language or dictionary");
+      fail("the first argument is speed, drops, values, language, labels or dictionary");
     mode->second({arguments.begin() + 1, arguments.end()});
     return 0;
   } catch (const Error& error) {

@@ -108,131 +108,76 @@ void PhraseAutomaton::build(std::span<const std::string> texts) {
     symbols_[c] = symbol;
   }
 
-  // Breadth first: a node is a range of the sorted entries that share `depth` symbols. Children
-  // take the first free cells that fit them all.
+  // Breadth first: a state is a range of the sorted entries that share `depth` symbols. States are
+  // numbered in this order, so that those near the root, which most texts see, lie together.
   struct Node {
     std::size_t low, high, depth;
-    std::uint32_t state;
+    std::uint32_t parent;
+    Symbol symbol;
   };
-  cells_.assign(std::max<std::size_t>(1024, next_symbol + 2), Cell{});
-  std::vector<char> used(cells_.size(), 0);
-  used[0] = 1;
-  std::vector<Node> queue = {{0, entries.size(), 0, 0}};
-  std::vector<std::pair<std::uint32_t, std::vector<Phrase>>> state_outputs;
-  std::uint32_t search = 1;
-  fail_.assign(cells_.size(), 0);
-  for (std::size_t q = 0; q < queue.size(); ++q) {
-    const Node node = queue[q];
+  std::vector<Node> nodes = {{0, entries.size(), 0, 0, 0}};
+  for (std::size_t state = 0; state < nodes.size(); ++state) {
+    const Node node = nodes[state];
+    first_phrase_.push_back(static_cast<std::uint32_t>(phrases_.size()));
     std::size_t low = node.low;
-    std::vector<Phrase> here;
     for (; low < node.high && entries[low].symbols.size() == node.depth; ++low)
-      here.push_back(entries[low].phrase);
-    if (!here.empty()) state_outputs.emplace_back(node.state, std::move(here));
-    std::vector<std::pair<std::uint32_t, std::size_t>> children;  // symbol, first entry
-    for (std::size_t k = low; k < node.high; ++k)
-      if (children.empty() || children.back().first != entries[k].symbols[node.depth])
-        children.emplace_back(entries[k].symbols[node.depth], k);
-    if (children.empty()) {
-      cells_[node.state].base = 0;
+      phrases_.push_back(entries[low].phrase);
+    while (low < node.high) {
+      const Symbol symbol = entries[low].symbols[node.depth];
+      std::size_t high = low + 1;
+      while (high < node.high && entries[high].symbols[node.depth] == symbol) ++high;
+      nodes.push_back({low, high, node.depth + 1, static_cast<std::uint32_t>(state), symbol});
+      low = high;
+    }
+  }
+  first_phrase_.push_back(static_cast<std::uint32_t>(phrases_.size()));
+
+  std::uint32_t bits = 6;
+  while ((std::size_t{1} << bits) < 2 * nodes.size()) ++bits;
+  edge_shift_ = 32 - bits;
+  edges_.assign(std::size_t{1} << bits, Edge{});
+  root_.assign(next_symbol, 0);
+  for (std::uint32_t state = 1; state < nodes.size(); ++state) {
+    const Node& node = nodes[state];
+    if (node.parent == 0) {
+      root_[node.symbol] = state;
       continue;
     }
-    while (search < used.size() && used[search]) ++search;
-    const std::uint32_t lowest = children.front().first, highest = children.back().first;
-    std::uint32_t base = search > lowest ? search - lowest : 1;
-    std::size_t tries = 0;
-    for (;; ++base) {
-      if (++tries == 4096 && base + lowest + 1 < used.size())
-        base = static_cast<std::uint32_t>(used.size()) - lowest;
-      if (base + highest + next_symbol + 1 > used.size()) {
-        const std::size_t size = (base + highest + next_symbol + 1) * 5 / 4;
-        cells_.resize(size);
-        used.resize(size, 0);
-        fail_.resize(size, 0);
-      }
-      const bool fits = std::none_of(children.begin(), children.end(),
-                                     [&](const auto& child) { return used[base + child.first]; });
-      if (fits) break;
-    }
-    cells_[node.state].base = base;
-    for (std::size_t k = 0; k < children.size(); ++k) {
-      const std::uint32_t state = base + children[k].first;
-      used[state] = 1;
-      cells_[state].parent = node.state;
-      const std::size_t high = k + 1 < children.size() ? children[k + 1].second : node.high;
-      queue.push_back({children[k].second, high, node.depth + 1, state});
-    }
+    std::size_t slot = slot_of(node.parent, node.symbol);
+    while (edges_[slot].state != 0) slot = (slot + 1) & (edges_.size() - 1);
+    edges_[slot] = {node.parent, node.symbol, state};
   }
-  // A transition looks at base + symbol for any symbol: the table must reach that far.
-  std::uint32_t last_base = 0;
-  for (const Node& node : queue) last_base = std::max(last_base, cells_[node.state].base);
-  std::size_t size = last_base + next_symbol + 1;
-  for (std::size_t k = size; k < used.size(); ++k)
-    if (used[k]) size = k + 1;
-  cells_.resize(size);
-  fail_.resize(size, 0);
-
-  std::sort(state_outputs.begin(), state_outputs.end(),
-            [](const auto& a, const auto& b) { return a.first < b.first; });
-  first_phrase_.assign(size + 1, 0);
-  std::size_t next_output = 0;
-  for (std::size_t state = 0; state < size; ++state) {
-    first_phrase_[state] = static_cast<std::uint32_t>(phrases_.size());
-    if (next_output < state_outputs.size() && state_outputs[next_output].first == state) {
-      const auto& list = state_outputs[next_output++].second;
-      phrases_.insert(phrases_.end(), list.begin(), list.end());
-    }
-  }
-  first_phrase_[size] = static_cast<std::uint32_t>(phrases_.size());
 
   // Failure links in order of depth: the state of the longest proper suffix that is a prefix.
-  output_link_.assign(size, 0);
+  fail_.assign(nodes.size(), 0);
+  output_link_.assign(nodes.size(), 0);
   const auto has_phrase = [&](std::uint32_t state) {
     return first_phrase_[state] != first_phrase_[state + 1];
   };
-  for (const Node& node : queue) {
-    const std::uint32_t state = node.state;
-    if (state != 0) {
-      const std::uint32_t parent = cells_[state].parent;
-      const std::uint32_t symbol = state - cells_[parent].base;
-      std::uint32_t suffix = parent;
-      std::uint32_t target = 0;
-      while (suffix != 0) {
-        suffix = fail_[suffix];
-        const std::uint32_t next = cells_[suffix].base + symbol;
-        if (next < size && cells_[next].parent == suffix) {
-          target = next;
-          break;
-        }
-      }
-      fail_[state] = target;
-      output_link_[state] = has_phrase(target) ? target : output_link_[target];
+  for (std::uint32_t state = 1; state < nodes.size(); ++state) {
+    std::uint32_t suffix = nodes[state].parent, target = 0;
+    while (suffix != 0 && target == 0) {
+      suffix = fail_[suffix];
+      target = child(suffix, nodes[state].symbol);
     }
+    fail_[state] = target;
+    output_link_[state] = has_phrase(target) ? target : output_link_[target];
   }
-  for (const Node& node : queue)
-    if (has_phrase(node.state) || output_link_[node.state] != 0) cells_[node.state].base |= kOutput;
-  note_beginnings();
-}
-
-std::uint32_t PhraseAutomaton::child(std::uint32_t state, Symbol symbol) const {
-  const std::uint32_t next = (cells_[state].base & ~kOutput) + (symbol & kSymbolMask);
-  return next < cells_.size() && cells_[next].parent == state ? next : 0;
-}
-
-void PhraseAutomaton::note_beginnings() {
-  const auto note = [&](std::uint32_t a, std::uint32_t b, std::uint32_t c) {
-    const std::uint32_t index = a << 10 | b << 5 | c;
-    begins_[index / 64] |= std::uint64_t{1} << (index % 64);
+  const auto mark = [&](std::uint32_t& target) {
+    if (target != 0 && (has_phrase(target) || output_link_[target] != 0)) target |= kOutput;
   };
-  // Children of the root and of its children.
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> pairs;
-  const auto base_of = [&](std::uint32_t state) { return cells_[state].base & ~kOutput; };
-  std::vector<char> begins(cells_.size(), 0);
-  for (std::uint32_t state = 1; state < cells_.size(); ++state) {
-    const std::uint32_t parent = cells_[state].parent;
-    if (parent == 0) begins[state - base_of(0)] = 1;
-    if (parent != 0 && parent < cells_.size() && cells_[parent].parent == 0)
-      pairs.emplace_back(parent - base_of(0), state - base_of(parent));
-  }
+  for (std::uint32_t& target : root_) mark(target);
+  for (Edge& edge : edges_) mark(edge.target);
+
+  // The filters of what can begin a phrase: pairs of symbols, and three letters.
+  std::vector<std::pair<Symbol, Symbol>> pairs;
+  for (std::uint32_t state = 1; state < nodes.size() && nodes[state].depth <= 2; ++state)
+    if (nodes[state].depth == 2)
+      pairs.emplace_back(nodes[nodes[state].parent].symbol, nodes[state].symbol);
+  note_beginnings(pairs);
+}
+
+void PhraseAutomaton::note_beginnings(const std::vector<std::pair<Symbol, Symbol>>& pairs) {
   std::uint32_t bits = 6;
   while (bits < 24 && (std::size_t{1} << bits) < 16 * pairs.size()) ++bits;
   pair_shift_ = 32 - bits;
@@ -242,21 +187,27 @@ void PhraseAutomaton::note_beginnings() {
     pairs_[bit / 64] |= std::uint64_t{1} << (bit % 64);
   }
   for (Symbol& symbol : symbols_)
-    if ((symbol & kSymbolMask) >= kFirstSymbol && begins[symbol & kSymbolMask]) symbol |= kBegins;
+    if ((symbol & kSymbolMask) >= kFirstSymbol && root_[symbol & kSymbolMask] != 0)
+      symbol |= kBegins;
 
-  const auto symbol = [&](std::uint32_t letter) { return symbols_['a' - 1 + letter]; };
+  const auto note = [&](std::uint32_t a, std::uint32_t b, std::uint32_t c) {
+    const std::uint32_t index = a << 10 | b << 5 | c;
+    begins_[index / 64] |= std::uint64_t{1} << (index % 64);
+  };
+  const auto after = [&](std::uint32_t state, std::uint32_t letter) {
+    const Symbol number = symbols_['a' - 1 + letter] & kSymbolMask;
+    return number < kFirstSymbol ? 0 : child(state & ~kOutput, number);
+  };
   for (std::uint32_t a = 1; a <= 26; ++a) {
-    const std::uint32_t first = child(0, symbol(a));
+    const std::uint32_t first = after(0, a);
     if (first == 0) continue;
     note(a, 0, 0);
     for (std::uint32_t b = 1; b <= 26; ++b) {
-      const std::uint32_t second = child(first, symbol(b));
+      const std::uint32_t second = after(first, b);
       if (second == 0) continue;
       note(a, b, 0);
-      // A phrase of two letters may stand before a third that belongs to it no more (CJK text).
-      const bool whole = (cells_[second].base & kOutput) != 0;
       for (std::uint32_t c = 1; c <= 26; ++c)
-        if (whole || child(second, symbol(c)) != 0) note(a, b, c);
+        if (after(second, c) != 0) note(a, b, c);
     }
   }
 }
@@ -290,8 +241,10 @@ std::vector<PhraseMatch> PhraseAutomaton::matches(std::string_view text) const {
 }
 
 std::size_t PhraseAutomaton::bytes() const {
-  return symbols_.size() * sizeof(Symbol) + cells_.size() * sizeof(Cell) +
-         (fail_.size() + output_link_.size() + first_phrase_.size()) * sizeof(std::uint32_t) +
+  return symbols_.size() * sizeof(Symbol) + edges_.size() * sizeof(Edge) +
+         pairs_.size() * sizeof(std::uint64_t) +
+         (root_.size() + fail_.size() + output_link_.size() + first_phrase_.size()) *
+             sizeof(std::uint32_t) +
          phrases_.size() * sizeof(Phrase);
 }
 

@@ -5,12 +5,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "data/stages/characters.h"
 
 /// Finds any of many phrases in a text at once, in variants too: an Aho-Corasick automaton (Aho and
-/// Corasick 1975) over folded characters, in a double array (Aoe 1989).
+/// Corasick 1975) over folded characters, its transitions in one
+/// open hash table and, for the root, in an array.
 namespace tigerbot::data {
 
 struct PhraseMatch {
@@ -58,10 +60,10 @@ class PhraseAutomaton {
   static constexpr Symbol kUnusualSeparator = 0x04000000, kLineEnd = 0x08000000;
   static constexpr Symbol kBegins = 0x10000000;  ///< a phrase begins with it
 
-  static constexpr std::uint32_t kOutput = 0x80000000;  ///< in Cell::base: a phrase ends here
-  struct Cell {
-    std::uint32_t base = 0;
-    std::uint32_t parent = 0xFFFFFFFF;
+  static constexpr std::uint32_t kOutput = 0x80000000;  ///< in a target: a phrase ends there
+  /// A transition; state 0 marks a free slot (the root's own are in root_).
+  struct Edge {
+    std::uint32_t state = 0, symbol = 0, target = 0;
   };
   struct Phrase {
     std::uint32_t index = 0;
@@ -80,7 +82,7 @@ class PhraseAutomaton {
   };
 
   void build(std::span<const std::string> phrases);
-  void note_beginnings();
+  void note_beginnings(const std::vector<std::pair<Symbol, Symbol>>& pairs);
   /// Where nothing has begun: passes over all at which no phrase can begin.
   const unsigned char* skip_to_beginning(const unsigned char* at, const unsigned char* end,
                                          Symbol& previous_kind) const;
@@ -112,8 +114,18 @@ class PhraseAutomaton {
   static bool is_word_byte(unsigned char byte) {
     return byte >= 0x80 || (byte >= '0' && byte <= '9');
   }
-  /// The state after `symbol` from `state`, or 0 if there is none.
-  std::uint32_t child(std::uint32_t state, Symbol symbol) const;
+  std::size_t slot_of(std::uint32_t state, Symbol number) const {
+    return (state * 0x9E3779B1u ^ number * 0x85EBCA77u) >> edge_shift_;
+  }
+  /// The state after a symbol's number from `state`, with kOutput where a phrase ends there, or 0.
+  std::uint32_t child(std::uint32_t state, Symbol number) const {
+    if (state == 0) return root_[number];
+    for (std::size_t slot = slot_of(state, number);; slot = (slot + 1) & (edges_.size() - 1)) {
+      const Edge& edge = edges_[slot];
+      if (edge.state == 0) return 0;
+      if (edge.state == state && edge.symbol == number) return edge.target;
+    }
+  }
 
   /// Bits of three letters (0: no letter there) that words of phrases begin with.
   std::array<std::uint64_t, 512> begins_{};
@@ -126,7 +138,9 @@ class PhraseAutomaton {
   std::vector<std::uint64_t> pairs_;
   std::uint32_t pair_shift_ = 26;
   std::vector<Symbol> symbols_;
-  std::vector<Cell> cells_;
+  std::vector<std::uint32_t> root_;  ///< targets by symbol
+  std::vector<Edge> edges_;
+  std::uint32_t edge_shift_ = 26;
   std::vector<std::uint32_t> fail_, output_link_, first_phrase_;
   std::vector<Phrase> phrases_;  ///< those of a state together, at first_phrase_[state]
   std::size_t ignored_ = 0;
@@ -181,7 +195,6 @@ void PhraseAutomaton::scan(std::string_view text, OnMatch&& on_match) const {
   if (phrases_.empty()) return;
   const unsigned char* const begin = bytes_of(text);
   const unsigned char* const end = begin + text.size();
-  const Cell* const cells = cells_.data();
   History history;
   std::uint32_t state = 0;
   Symbol previous_kind = 0;
@@ -216,16 +229,13 @@ void PhraseAutomaton::scan(std::string_view text, OnMatch&& on_match) const {
     history.gap[slot] = gap;
     history.at_start[slot] = at_start;
     gap = gap_length = 0;
-    for (;;) {
-      const std::uint32_t next = (cells[state].base & ~kOutput) + number;
-      if (cells[next].parent == state) {
-        state = next;
-        break;
-      }
-      if (state == 0) break;
+    std::uint32_t target = child(state, number);
+    while (target == 0 && state != 0) {
       state = fail_[state];
+      target = child(state, number);
     }
-    if ((cells[state].base & kOutput) != 0) {
+    state = target & ~kOutput;
+    if ((target & kOutput) != 0) {
       Symbol next_kind = 0;
       if (at < end) {
         const unsigned char* peek = at;

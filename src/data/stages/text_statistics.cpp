@@ -312,7 +312,8 @@ class Counter {
                         (first >= 0x80 || (after_first < line_end && *after_first == ' '));
     out_.bullet_lines += bullet;
     const char32_t end_sign = closes(last_) ? before_last_ : last_;
-    const bool ellipsis = end_sign == 0x2026 || (line.size() > 3 && line.ends_with("..."));
+    const bool ellipsis = end_sign == 0x2026 || line.ends_with("...") || line.ends_with("...]") ||
+                          line.ends_with("...)");
     out_.ellipsis_lines += ellipsis;
     const CharacterClass last_kind = class_of(character_classes(), last_);
     const bool terminal = (class_of(character_classes(), end_sign) & kSentenceEnd) != 0 ||
