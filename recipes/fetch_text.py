@@ -345,6 +345,7 @@ def from_rst(text):
 
 
 def from_fortunes(text):
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)  # colours of the terminal
     return [part.strip("\n") for part in re.split(r"^%\s*$", text, flags=re.M) if part.strip()]
 
 
@@ -363,7 +364,7 @@ def extractor(path):
         return from_rst
     if name.endswith((".txt", ".md")):
         return from_text
-    if "/games/fortunes/" in name and name.endswith(".u8"):
+    if "/games/fortunes/" in name and "." not in name.rsplit("/", 1)[1]:
         return from_fortunes
     return None
 
