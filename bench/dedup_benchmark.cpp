@@ -166,20 +166,21 @@ Result dedupe_files(const fs::path& output, int threads, const std::vector<fs::p
 
 /// A made-up sentence of some 100 letters; every tenth repeats an earlier one with a word changed.
 std::string short_text(std::uint64_t number) {
+  static const std::vector<std::string> words = [] {
+    std::vector<std::string> made(50000);
+    for (std::uint64_t k = 0; k < made.size(); ++k)
+      for (std::uint64_t letter = 0; letter < 4 + k % 5; ++letter)
+        made[k].push_back(static_cast<char>('a' + random_below({2, k, letter}, 26)));
+    return made;
+  }();
   const auto text_of = [](std::uint64_t which) {
     std::string text;
-    for (std::uint64_t word = 0; word < 14; ++word) {
-      std::uint64_t bits = random_uint64({1, which, word}) % 50000;
-      for (int letter = 0; letter < 4 + static_cast<int>(bits % 5); ++letter) {
-        const std::uint64_t hash = random_uint64({2, bits, static_cast<std::uint64_t>(letter)});
-        text.push_back(static_cast<char>('a' + hash % 26));
-      }
-      text.push_back(' ');
-    }
+    for (std::uint64_t word = 0; word < 14; ++word)
+      text += words[random_below({1, which, word}, words.size())] + ' ';
     return text;
   };
   if (number % 10 != 9) return text_of(number);
-  std::string text = text_of(random_below({3, number, 0}, number / 10) * 10);
+  std::string text = text_of(random_below({3, number, 0}, number / 10 + 1) * 10);
   const std::uint64_t at = random_below({4, number, 0}, text.size() - 8);
   return text.substr(0, at) + "changed" + text.substr(at + 5);
 }

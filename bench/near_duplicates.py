@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Near duplicates with known answers: quality and speed beside other programs.
 
-    pip install rensa==0.5.0 text-dedup==0.4.1 datatrove==0.10.1 rapidfuzz
+    pip install rensa==0.5.0 text-dedup==0.4.0 rapidfuzz
     bench/near_duplicates.py --corpus FOLDER --program build/bench/bench_dedup [--peers rensa,...]
 
 FOLDER has en.jsonl, zh.jsonl, zh-Hant.jsonl, ja.jsonl, ko.jsonl with a "text" each
-(recipes/fetch_corpus.py makes it). Two sets are made from it, always the same:
+(recipes/fetch_text.py makes it). Two sets are made from it, always the same:
 
-edits   36,000 pieces of about 2 KB and 3,600 of them once more under 1 to 5 random edits.
+edits   36,000 pieces of 0.15 to 3 KB and 3,600 of them once more under 1 to 5 random edits.
 rates   in each language, pieces once more with 1% to 20% of their words (characters in Chinese and
         Japanese) inserted, deleted, replaced or swapped, or a share of their paragraphs dropped, or
         their paragraphs in another order.
@@ -44,14 +44,14 @@ def pieces_of(text, size, wide):
         yield "\n".join(piece).strip()
 
 
-def read_pieces(folder, rng):
+def read_pieces(folder, rng, sizes=(300, 1000, 2000, 3000)):
     pieces = {}
     for language in LANGUAGES:
         seen, found = set(), []
         with open(os.path.join(folder, language + ".jsonl"), encoding="utf-8") as file:
             for row in file:
                 text = json.loads(row)["text"]
-                for piece in pieces_of(text, rng.choice([300, 1000, 2000, 3000]), language in WIDE):
+                for piece in pieces_of(text, rng.choice(sizes), language in WIDE):
                     if len(piece.encode()) >= 150 and piece not in seen:
                         seen.add(piece)
                         found.append(piece)
@@ -244,6 +244,32 @@ def run_rensa(rows, threshold=0.7, permutations=128):
     return removed, time.time() - start, {}
 
 
+def run_text_dedup(rows, folder, method, threads):
+    """text-dedup's own program, from a file of JSON lines to a folder; times include its start."""
+    import pickle
+
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    with open(folder + "/in.jsonl", "w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps({"text": row[2]}, ensure_ascii=False) + "\n")
+    start = time.time()
+    subprocess.run(
+        [sys.executable, "-m", "text_dedup." + method, "--path", "json", "--data_files", folder + "/in.jsonl",
+         "--split", "train", "--cache_dir", folder + "/cache", "--output", folder + "/out", "--column", "text",
+         "--num_proc", str(threads), "--debug"],
+        check=True, capture_output=True, cwd=folder)
+    seconds = time.time() - start
+    with open(folder + "/out/uf.pkl", "rb") as file:
+        union = pickle.load(file)
+    removed = {}
+    for number in range(len(rows)):
+        top = union.find(number)
+        if top != number:
+            removed[number] = top
+    return removed, seconds, {}
+
+
 def judge(rows, removed):
     from rapidfuzz.fuzz import ratio
 
@@ -302,22 +328,26 @@ def main():
     parser.add_argument("--corpus", required=True)
     parser.add_argument("--program", required=True, help="bench_dedup")
     parser.add_argument("--work", default="/tmp/near_duplicates")
-    parser.add_argument("--peers", default="", help="of rensa, text-dedup-minhash, text-dedup-simhash, datatrove")
+    parser.add_argument("--peers", default="", help="of rensa, text-dedup-minhash, text-dedup-simhash")
     parser.add_argument("--sets", default="edits,rates")
     parser.add_argument("--documents", type=int, default=36000)
+    parser.add_argument("--piece-bytes", default="300,1000,2000,3000", help="lengths of the pieces")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--show-wrong", type=int, default=0)
     options = parser.parse_args()
     for name in options.sets.split(","):
         rng = random.Random(7)
-        pieces = read_pieces(options.corpus, rng)
+        pieces = read_pieces(options.corpus, rng, [int(n) for n in options.piece_bytes.split(",")])
         rows = make_edits(pieces, options.documents, rng) if name == "edits" else make_rates(pieces, 120, rng)
         size = sum(len(row[2].encode()) for row in rows)
         print("== %s: %d documents, %.0f MB, by language %s" % (name, len(rows), size / 1e6, dict(collections.Counter(r[0] for r in rows))))
         show("tigerbot", rows, *run_ours(options.program, rows, options.work, options.threads), options.show_wrong)
         for peer in filter(None, options.peers.split(",")):
-            runner = {"rensa": run_rensa}[peer]
-            show(peer, rows, *runner(rows), options.show_wrong)
+            if peer == "rensa":
+                answer = run_rensa(rows)
+            else:
+                answer = run_text_dedup(rows, options.work + "/peer", peer.removeprefix("text-dedup-"), options.threads)
+            show(peer, rows, *answer, options.show_wrong)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,18 @@ namespace {
 constexpr std::size_t kAll = 8;
 /// Documents before it that one is paired with where there are more.
 constexpr std::size_t kNeighbours = 2;
+/// Where there are more than these, two further values must agree: ten bits agree by chance there.
+constexpr std::size_t kMany = 64;
 /// Places of the further values after the key's own; all odd, so that no two keys make the same
 /// couple of values.
 constexpr std::array<std::size_t, kFurther> kOffsets{1, 3, 7, 15, 21};
 
-bool agree(const KeyRecord& a, const KeyRecord& b) {
+/// Further values that agree.
+int agreements(const KeyRecord& a, const KeyRecord& b) {
+  int agree = 0;
   for (std::size_t which = 0; which < kFurther; ++which)
-    if (a.further(which) == b.further(which)) return true;
-  return false;
+    agree += a.further(which) == b.further(which) ? 1 : 0;
+  return agree;
 }
 
 CandidatePair pair_of(const KeyRecord& a, const KeyRecord& b) {
@@ -28,9 +32,11 @@ void add_pairs(std::span<KeyRecord> group, std::vector<CandidatePair>& pairs) {
   if (group.size() <= kAll) {
     for (std::size_t k = 1; k < group.size(); ++k)
       for (std::size_t other = 0; other < k; ++other)
-        if (agree(group[other], group[k])) pairs.push_back(pair_of(group[other], group[k]));
+        if (agreements(group[other], group[k]) > 0)
+          pairs.push_back(pair_of(group[other], group[k]));
     return;
   }
+  const int needed = group.size() > kMany ? 2 : 1;
   for (std::size_t which = 0; which < kFurther; ++which) {
     // By this value, then by all of them, so that those that agree in more stand together.
     std::sort(group.begin(), group.end(), [which](const KeyRecord& a, const KeyRecord& b) {
@@ -39,7 +45,8 @@ void add_pairs(std::span<KeyRecord> group, std::vector<CandidatePair>& pairs) {
     });
     for (std::size_t k = 1; k < group.size(); ++k)
       for (std::size_t back = 1; back <= std::min(k, kNeighbours); ++back)
-        if (group[k - back].further(which) == group[k].further(which))
+        if (group[k - back].further(which) == group[k].further(which) &&
+            agreements(group[k - back], group[k]) >= needed)
           pairs.push_back(pair_of(group[k - back], group[k]));
   }
 }

@@ -46,9 +46,9 @@ struct CandidatePair {
 /// The pairs of one bucket of keys (which are sorted here), each once. Up to eight documents with a
 /// common key are compared all with all. Where there are more (boilerplate, a common phrase), they
 /// are sorted by each of the further values in turn, and a document is paired with the two before
-/// it where that value is the same too. So the pairs grow with the number of documents and not with
-/// its square, and a text that stands in a million documents still makes one cluster: each of them
-/// is paired with its neighbours.
+/// it where that value is the same too (in groups of more than 64 a second one as well). So the
+/// pairs grow with the number of documents and not with its square, and a text that stands in a
+/// million documents still makes one cluster: each of them is paired with its neighbours.
 std::vector<CandidatePair> candidate_pairs(std::vector<KeyRecord>& records);
 
 }  // namespace tigerbot::data
