@@ -118,6 +118,7 @@ void PhraseAutomaton::build(std::span<const std::string> texts) {
   std::vector<Node> nodes = {{0, entries.size(), 0, 0, 0}};
   for (std::size_t state = 0; state < nodes.size(); ++state) {
     const Node node = nodes[state];
+    depth_.push_back(static_cast<std::uint8_t>(node.depth));
     first_phrase_.push_back(static_cast<std::uint32_t>(phrases_.size()));
     std::size_t low = node.low;
     for (; low < node.high && entries[low].symbols.size() == node.depth; ++low)

@@ -142,7 +142,8 @@ class PhraseAutomaton {
   std::vector<Edge> edges_;
   std::uint32_t edge_shift_ = 26;
   std::vector<std::uint32_t> fail_, output_link_, first_phrase_;
-  std::vector<Phrase> phrases_;  ///< those of a state together, at first_phrase_[state]
+  std::vector<std::uint8_t> depth_;  ///< symbols from the root to each state
+  std::vector<Phrase> phrases_;      ///< those of a state together, at first_phrase_[state]
   std::size_t ignored_ = 0;
 };
 
@@ -161,17 +162,28 @@ inline const unsigned char* PhraseAutomaton::skip_to_beginning(const unsigned ch
       continue;
     }
     const unsigned char* after = at;
-    const Symbol symbol = symbol_of(next_character(after, end));
-    const Symbol kind = symbol & kKindMask;
-    if ((symbol & kBegins) != 0 && (kind == 0 || kind != previous)) {
-      if (after == end) break;
+    Symbol symbol = symbol_of(next_character(after, end));
+    for (;;) {
+      const Symbol kind = symbol & kKindMask;
+      const bool begins = (symbol & kBegins) != 0 && (kind == 0 || kind != previous);
+      if (!begins) {
+        previous = kind;
+        at = after;
+        break;
+      }
       const unsigned char* peek = after;
-      const Symbol second = symbol_of(next_character(peek, end));
+      const Symbol second = after < end ? symbol_of(next_character(peek, end)) : kSeparator;
       const std::size_t bit = pair_bit(symbol, second);
-      if ((second & kSymbolMask) == kSeparator || (pairs_[bit / 64] >> (bit % 64) & 1) != 0) break;
+      if ((second & kSymbolMask) == kSeparator || (pairs_[bit / 64] >> (bit % 64) & 1) != 0) {
+        previous_kind = previous;
+        return at;
+      }
+      previous = kind;
+      at = after;
+      if (at == end || *at < 0x80) break;
+      symbol = second;
+      after = peek;
     }
-    previous = kind;
-    at = after;
   }
   previous_kind = previous;
   return at;
@@ -229,10 +241,13 @@ void PhraseAutomaton::scan(std::string_view text, OnMatch&& on_match) const {
     history.gap[slot] = gap;
     history.at_start[slot] = at_start;
     gap = gap_length = 0;
-    std::uint32_t target = child(state, number);
+    // A suffix that begins inside a word begins no phrase: it is passed over.
+    std::uint32_t target = state == 0 && !at_start ? 0 : child(state, number);
     while (target == 0 && state != 0) {
-      state = fail_[state];
-      target = child(state, number);
+      do {
+        state = fail_[state];
+      } while (state != 0 && !history.at_start[(history.count - 1 - depth_[state]) % 64]);
+      target = state == 0 && !at_start ? 0 : child(state, number);
     }
     state = target & ~kOutput;
     if ((target & kOutput) != 0) {
