@@ -97,18 +97,23 @@ def main():
                 out.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
     print(f"{options.megabytes - left / 1e6:.1f} MB of text, {options.vocab_size:,} pieces", flush=True)
     results = {}
+
+    def add(name, threads, *run):
+        results.setdefault((name, threads), []).append(run)
+        print(f"{name}, {threads} threads: {run[0]:.2f} s, {run[1]:.2f} processor seconds, {run[2]:.0f} MB", file=sys.stderr, flush=True)
+
     for _ in range(options.rounds):
         for threads in options.threads:
             shutil.rmtree(work / "ours", ignore_errors=True)
             command = [options.tigerbot, "tokenizer", "train", texts, "--output", work / "ours", "--vocab-size", options.vocab_size, "--special-token", "<s>", "--special-token", "</s>", "--threads", threads]
             seconds, processor, memory, _ = measure(command, threads)
-            results.setdefault(("tigerbot", threads), []).append((seconds, processor, memory))
+            add("tigerbot", threads, seconds, processor, memory)
             for name in ("tokenizers", "sentencepiece"):
                 command = [sys.executable, __file__, "--peer", name, texts, options.vocab_size, threads, work / name]
                 environment = {"RAYON_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false"}
                 _, _, memory, output = measure(command, threads, environment)
                 times = json.loads(output)
-                results.setdefault((name, threads), []).append((times["seconds"], times["processor_seconds"], memory))
+                add(name, threads, times["seconds"], times["processor_seconds"], memory)
     print("pieces and merges are those of tokenizers:", same_model(work / "ours" / "tokenizer.json", work / "tokenizers"))
     print("\n| | threads | seconds (least to most) | processor seconds | MB |\n|---|---|---|---|---|")
     for (name, threads), runs in sorted(results.items(), key=lambda item: (item[0][1], item[0][0] != "tigerbot", item[0][0])):
