@@ -4,12 +4,13 @@
     ninja -C build bench_readers
     python bench/html_pages.py build/bench/bench_readers FILE.html...
 
-Prints MB/s of each, and how alike the texts are: for every page the words (characters in Chinese and
+Prints MB in a CPU second of each, and how alike the texts are: for every page the words (characters in Chinese and
 Japanese) that ours and a peer's share, as a share of ours and of the peer's.
 """
 
 import collections
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -43,8 +44,10 @@ def ours(program, files):
             texts[current] = []
         elif current:
             texts[current].append(line)
-    timed = subprocess.run([program, "--repeat", "5", "--format", "html", *files], capture_output=True, text=True, check=True)
-    seconds = float(re.search(r"median ([0-9.]+) s", timed.stdout).group(1))
+    begin = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([program, "--repeat", "10", "--format", "html", *files], capture_output=True, check=True)
+    end = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = (end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime) / 10
     return {name: "\n".join(lines) for name, lines in texts.items()}, seconds
 
 
@@ -62,14 +65,14 @@ def main():
     print(f"{len(files)} pages, {size / 1e6:.1f} MB")
     print(f"tigerbot: {size / 1e6 / seconds:.1f} MB/s")
     for name, extract in PEERS.items():
-        begin, common, mine, theirs = time.time(), 0, 0, 0
+        begin, common, mine, theirs = time.process_time(), 0, 0, 0
         extracted = {}
         for file, page in pages.items():
             try:
                 extracted[file] = extract(page)
             except Exception:  # a peer that fails on a page has no text for it
                 extracted[file] = ""
-        seconds = time.time() - begin
+        seconds = time.process_time() - begin
         for file in files:
             c, m, t = shared(texts.get(file, ""), extracted[file])
             common, mine, theirs = common + c, mine + m, theirs + t

@@ -17,7 +17,8 @@
 // What every reader promises, for the fuzz targets of readers.
 namespace tigerbot::data {
 
-/// Bytes in memory, a few at a time: a reader must give the same whatever pieces its input comes in.
+/// Bytes in memory, a few at a time: a reader must give the same whatever pieces its input comes
+/// in.
 class PiecewiseSource : public ByteSource {
  public:
   PiecewiseSource(std::string_view bytes, std::size_t piece) : bytes_(bytes), piece_(piece) {}
@@ -49,14 +50,16 @@ inline Found read_in_pieces(MakeReader make, std::string_view bytes, std::size_t
   options.max_document_bytes = 20000;
   options.on_bad_input = [&](const BadInput& bad) {
     if (!is_valid_utf8(bad.what)) std::abort();
-    found.bad.push_back(std::to_string(bad.row) + " " + std::to_string(bad.offset) + " " + bad.what);
+    found.bad.push_back(std::to_string(bad.row) + " " + std::to_string(bad.offset) + " " +
+                        bad.what);
   };
-  const auto reader = make(
-      ReaderContext("fuzz", options),
-      std::make_unique<InputBuffer>(std::make_unique<PiecewiseSource>(bytes, piece)));
+  const auto reader =
+      make(ReaderContext("fuzz", options),
+           std::make_unique<InputBuffer>(std::make_unique<PiecewiseSource>(bytes, piece)));
   std::uint64_t offset = 0, rows = 0;
   while (const auto document = reader->next()) {
-    if (!is_valid_utf8(document->text) || document->text.find('\0') != std::string::npos) std::abort();
+    if (!is_valid_utf8(document->text) || document->text.find('\0') != std::string::npos)
+      std::abort();
     if (document->origin.offset < offset || document->origin.offset > bytes.size()) std::abort();
     if (!found.documents.empty() && document->origin.row < rows) std::abort();
     offset = document->origin.offset;

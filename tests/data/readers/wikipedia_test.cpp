@@ -46,8 +46,8 @@ TEST(Wikipedia, LongAndCutOffPagesAreBadInput) {
 }
 
 TEST(Wikipedia, NulsAreTakenOut) {
-  const auto read =
-      read_bytes("a.xml", kHead + page("A", "0", std::string("a\0b\0c", 5)), {.format = "wikipedia"});
+  const auto read = read_bytes("a.xml", kHead + page("A", "0", std::string("a\0b\0c", 5)),
+                               {.format = "wikipedia"});
   ASSERT_EQ(read.texts(), Texts{"abc"});
   EXPECT_EQ(read.documents[0].edits, Texts{"reader.nul"});
 }
