@@ -7,6 +7,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/record_function.h>
+#include <time.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <CLI/App.hpp>
@@ -135,6 +136,13 @@ ModelConfig shape_named(const std::string& name) {
   return config;
 }
 
+/// Processor time of all threads so far: what a step costs on a machine that others use too.
+double processor_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
 std::uint64_t peak_memory() {
   std::ifstream file("/proc/self/status");
   for (std::string line; std::getline(file, line);) {
@@ -189,7 +197,7 @@ void run(const Options& options) {
   shape.sequence_length = options.length;
   shape.micro_batch_tokens = options.length * options.sequences;
   double forward = 0, backward = 0, update = 0;
-  std::vector<double> times;
+  std::vector<double> times, processor_times;
   Profile recorded;
   at::CallbackHandle handle = 0;
   double profiled = 0;
@@ -202,6 +210,7 @@ void run(const Options& options) {
     const MicroBatch batch =
         batch_of(config, options.sequences, options.length, static_cast<std::uint64_t>(step));
     const auto start = Clock::now();
+    const double processor_start = processor_seconds();
     optimizer.begin_step(1);
     {
       const BatchLoss loss = language_model_loss(*model, batch);
@@ -215,6 +224,7 @@ void run(const Options& options) {
     if (step > 0) {
       update += seconds_since(updating);
       times.push_back(seconds_since(start));
+      processor_times.push_back(processor_seconds() - processor_start);
       profiled += times.back();
     }
   }
@@ -223,12 +233,14 @@ void run(const Options& options) {
     recorded.print(profiled, options.steps);
   }
   std::ranges::sort(times);
+  std::ranges::sort(processor_times);
   const double median = times[times.size() / 2];
   const double tokens = static_cast<double>(options.sequences * options.length);
   const double peak = measure_dense_peak(config, at::kBFloat16);
   const double operations = flops_per_token(config, shape);
   const auto count = static_cast<double>(options.steps);
   const Json result = {{"tokens_per_second", tokens / median},
+                       {"processor_seconds", processor_times[processor_times.size() / 2]},
                        {"seconds",
                         {{"median", median},
                          {"least", times.front()},

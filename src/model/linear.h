@@ -37,6 +37,9 @@ class Linear {
   void set_adapter(std::shared_ptr<const LowRankAdapter> adapter) { adapter_ = std::move(adapter); }
   bool has_adapter() const { return adapter_ != nullptr; }
 
+  /// Whether a result is x W^T and no more, so that several layers' products may be joined.
+  bool is_plain() const { return !has_bias_ && !adapter_; }
+
   /// The plain tensors, for steps that fuse several layers; the bias may be undefined.
   const at::Tensor& weight() const { return weight_; }
   const at::Tensor& bias() const { return bias_; }

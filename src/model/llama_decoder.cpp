@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "model/step.h"
+#include "ops/fused_linear.h"
 
 namespace tigerbot {
 namespace {
@@ -34,9 +35,22 @@ LlamaAttention::LlamaAttention(const ModelConfig& config, const std::string& nam
 
 at::Tensor LlamaAttention::operator()(const at::Tensor& x, const ops::RopeAngles& angles,
                                       const Sequences& sequences, const StepCache* cache) const {
-  at::Tensor q = q_proj_(x).unflatten(1, {-1, head_dim_});  // [tokens, heads, head_dim]
-  at::Tensor k = k_proj_(x).unflatten(1, {-1, head_dim_});  // [tokens, kv_heads, head_dim]
-  at::Tensor v = v_proj_(x).unflatten(1, {-1, head_dim_});
+  at::Tensor q, k, v;  // [tokens, heads or kv_heads, head_dim]
+  if (at::GradMode::is_enabled() && !cache && q_proj_.is_plain() && k_proj_.is_plain() &&
+      v_proj_.is_plain()) {
+    const std::vector<at::Tensor> parts =
+        ops::joined_linears(x, {q_proj_.weight(), k_proj_.weight(), v_proj_.weight()});
+    q = parts[0];
+    k = parts[1];
+    v = parts[2].contiguous();  // kept for the backward pass without the other two
+  } else {
+    q = q_proj_(x);
+    k = k_proj_(x);
+    v = v_proj_(x);
+  }
+  q = q.unflatten(1, {-1, head_dim_});
+  k = k.unflatten(1, {-1, head_dim_});
+  v = v.unflatten(1, {-1, head_dim_});
   if (q_norm_) {
     q = (*q_norm_)(q);
     k = (*k_norm_)(k);
@@ -64,6 +78,16 @@ LlamaMlp::LlamaMlp(const ModelConfig& config, const std::string& name)
       up_proj_(name + ".up_proj", config.hidden_size, config.intermediate_size, config.mlp_bias),
       down_proj_(name + ".down_proj", config.intermediate_size, config.hidden_size,
                  config.mlp_bias) {}
+
+at::Tensor LlamaMlp::operator()(const at::Tensor& x) const {
+  if (at::GradMode::is_enabled() && gate_proj_.is_plain() && up_proj_.is_plain() &&
+      down_proj_.is_plain()) {
+    const std::vector<at::Tensor> wide =
+        ops::parallel_linears(x, {gate_proj_.weight(), up_proj_.weight()});
+    return ops::swiglu_linear(wide[0], wide[1], down_proj_.weight());
+  }
+  return down_proj_(ops::swiglu(gate_proj_(x), up_proj_(x)));
+}
 
 void LlamaMlp::append_parameters(std::vector<Parameter>& list) {
   for (Linear* linear : {&gate_proj_, &up_proj_, &down_proj_}) linear->append_parameters(list);

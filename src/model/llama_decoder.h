@@ -43,9 +43,8 @@ class LlamaMlp {
  public:
   LlamaMlp(const ModelConfig& config, const std::string& name);
 
-  at::Tensor operator()(const at::Tensor& x) const {
-    return down_proj_(ops::swiglu(gate_proj_(x), up_proj_(x)));
-  }
+  /// x [tokens, hidden_size] -> like x.
+  at::Tensor operator()(const at::Tensor& x) const;
 
   void append_parameters(std::vector<Parameter>& list);
   void append_linears(std::vector<Linear*>& list);

@@ -112,7 +112,9 @@ std::vector<DataSource> read_sources(JsonReader& reader, const char* key, bool s
   std::vector<DataSource> sources;
   for (JsonReader& entry : reader.objects(key)) {
     DataSource source;
-    source.path = existing(entry, "path");
+    source.path = resolve(entry, entry.get<std::string>("path"));
+    const bool is_prefix = !sft && std::filesystem::exists(source.path.string() + ".idx");
+    if (!is_prefix) source.path = existing(entry, "path");
     source.name = entry.get<std::string>("name", source.path.stem().string());
     if (sft) {
       source.repeat = positive(entry, "repeat", 1);

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <omp.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
@@ -78,6 +79,7 @@ Run::Run(const Recipe& recipe, Communicator& group)
   if (group.size() > 1) {
     fail("training runs on one rank; start it without mpirun, or with one process");
   }
+  shape_ = make_shape();
   objective_ = make_objective(recipe, parts_, group);
   total_steps_ = recipe.train.steps > 0 ? recipe.train.steps : objective_->steps();
   validation_ = load_validation(recipe, parts_);
@@ -97,34 +99,21 @@ Schedule Run::schedule() const {
   return schedule;
 }
 
-RunShape Run::shape() const {
+/// The same checks as training makes, on a model without memory.
+RunShape Run::make_shape() const {
   const std::unique_ptr<Decoder> hollow = hollow_decoder(parts_.config);
   const Elements elements = count_model(*hollow);
   RunShape shape;
   shape.parameters = elements.all;
   shape.layer_weights = elements.layers;
-  shape.trained_parameters = 0;
-  if (recipe_.lora) {
-    for (const Linear* linear : hollow->linears()) {
-      const auto fits = [&](const std::string& target) {
-        return target == "all-linear" || linear->name().ends_with("." + target);
-      };
-      if (!std::ranges::any_of(recipe_.lora->target_modules, fits)) continue;
-      shape.trained_parameters +=
-          recipe_.lora->rank * (linear->in_features() + linear->out_features());
-    }
-  } else if (recipe_.model.trainable == std::vector<std::string>{"all"}) {
-    shape.trained_parameters = elements.all;
+  if (!recipe_.lora) {
+    shape.trained_parameters = count_elements(choose_parameters(
+        *hollow, recipe_.model.trainable, recipe_.path.string() + ": model.trainable"));
+  } else if (recipe_.lora_adapter.empty()) {
+    shape.trained_parameters = count_elements(LoraAdapters(*hollow, *recipe_.lora).parameters());
   } else {
-    for (const Parameter& parameter : hollow->parameters()) {
-      const auto fits = [&](const std::string& pattern) {
-        return matches(pattern.substr(0, pattern.find('[')), parameter.name);
-      };
-      if (!std::ranges::any_of(recipe_.model.trainable, fits)) continue;
-      std::int64_t count = 1;
-      for (const std::int64_t size : parameter.shape) count *= size;
-      shape.trained_parameters += count;
-    }
+    shape.trained_parameters =
+        count_elements(LoraAdapters::load(*hollow, recipe_.lora_adapter)->parameters());
   }
   shape.dtype = parts_.dtype;
   shape.sequence_length = recipe_.data.sequence_length;
@@ -135,7 +124,7 @@ RunShape Run::shape() const {
 }
 
 Json Run::plan() {
-  const RunShape run = shape();
+  const RunShape& run = shape_;
   const MemoryEstimate memory = estimate_memory(parts_.config, run);
   const double operations = flops_per_token(parts_.config, run);
   dense_peak_ = measure_dense_peak(parts_.config, parts_.dtype);
@@ -166,7 +155,7 @@ Json Run::plan() {
 }
 
 void Run::check_memory() {
-  const MemoryEstimate memory = estimate_memory(parts_.config, shape());
+  const MemoryEstimate memory = estimate_memory(parts_.config, shape_);
   const std::uint64_t available = available_memory();
   if (memory.total() <= available) return;
   fail(
@@ -412,7 +401,11 @@ void Run::sample() {
 }
 
 void Run::save(bool last) {
-  if (saved_step_ == step_) return;
+  if (saved_step_ == step_) {
+    const auto error = writer_.wait();
+    if (error && last) fail_internal("{}", *error);
+    return;
+  }
   CheckpointData data;
   data.companions = companions();
   data.state = state();
@@ -434,7 +427,8 @@ void Run::save(bool last) {
     collect_tensors(*optimizer_, /*copy=*/true, data);
     auto held = std::make_shared<CheckpointData>(std::move(data));
     writer_.start([held, write] {
-      at::set_num_threads(1);  // this thread's products must not take the training's processors
+      at::get_num_threads();   // LibTorch gives a thread its number of helpers at the first call;
+      omp_set_num_threads(1);  // this one must not take the training's processors
       write(*held);
     });
     return;
@@ -486,7 +480,7 @@ TrainResult Run::run() {
   resume();
   dense_peak_ = measure_dense_peak(parts_.config, parts_.dtype);
   metrics_ = std::make_unique<Metrics>(recipe_.output, step_);
-  const double operations = flops_per_token(parts_.config, shape());
+  const double operations = flops_per_token(parts_.config, shape_);
   if (step_ == 0) validate();
 
   const StopSignal stop;

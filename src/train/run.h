@@ -41,7 +41,7 @@ class Run {
   void finish();
   void note(const std::string& what);
 
-  RunShape shape() const;
+  RunShape make_shape() const;
   Schedule schedule() const;
   Json settings() const;
   Json state() const;
@@ -52,6 +52,7 @@ class Run {
   const Recipe& recipe_;
   Communicator& group_;
   ModelParts parts_;
+  RunShape shape_;
   std::unique_ptr<Objective> objective_;
   std::vector<LoadedValidation> validation_;
   std::unique_ptr<Decoder> model_;

@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "base/utf8.h"
+#include "data/readers/decompression.h"
 
 namespace tigerbot::train {
 namespace {
@@ -166,6 +167,19 @@ Conversation parse_share_gpt(const OrderedJson& row, const std::string& place) {
   return conversation;
 }
 
+/// The whole file, decompressed if need be.
+std::string read_text(const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) fail("{}: no such file", file.string());
+  constexpr double kMaxRatio = 200;
+  const auto source = data::decompress(data::open_file(file), kMaxRatio);
+  std::string text;
+  std::vector<char> part(1 << 20);
+  while (const std::size_t got = source->read(part.data(), part.size())) {
+    text.append(part.data(), got);
+  }
+  return text;
+}
+
 bool answers(const OrderedJson& message) {
   if (message["role"] != "assistant") return false;
   return !message["content"].get<std::string>().empty() || message.contains("tool_calls");
@@ -197,7 +211,7 @@ Conversation parse_sft_row(const OrderedJson& row, const std::string& place) {
 void for_each_row(const std::filesystem::path& file,
                   const std::function<void(const OrderedJson&, const std::string&)>& take) {
   const std::string name = file.string();
-  const std::string text = read_file(file);
+  const std::string text = read_text(file);
   const std::size_t start = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
   if (start == std::string::npos) fail("{}: the file is empty", name);
   const auto parse = [&](std::string_view json, const std::string& place) {

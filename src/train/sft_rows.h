@@ -24,8 +24,8 @@ struct Conversation {
 /// A row with no answer, or of no known form, is an Error that begins with `place`.
 Conversation parse_sft_row(const nlohmann::ordered_json& row, const std::string& place);
 
-/// Calls `take` with each row of a file of JSON lines (zstd, gzip or plain) or of one JSON array,
-/// with its place for messages: `data/sft.jsonl:12`.
+/// Calls `take` with each row of a file of JSON lines or of one JSON array, plain or compressed
+/// (gzip, zstd, bzip2), with its place for messages: `data/sft.jsonl:12`.
 void for_each_row(
     const std::filesystem::path& file,
     const std::function<void(const nlohmann::ordered_json& row, const std::string& place)>& take);

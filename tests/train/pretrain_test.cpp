@@ -2,12 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <map>
 
 #include "base/expect_error.h"
 #include "base/scratch_folder.h"
-#include "data/shards/shard_writer.h"
 #include "train/evaluation.h"
 #include "train/tiny_run.h"
 
@@ -17,32 +15,9 @@ namespace {
 using tigerbot::testing::error_of;
 using tigerbot::testing::ScratchFolder;
 
-/// A shard of documents whose ids are all `first` + their number, ten to twenty of each.
-void write_documents(const std::filesystem::path& prefix, int documents, int first) {
-  std::string lengths, ids;
-  const auto put = [](std::string& out, auto value) {
-    char bytes[sizeof(value)];
-    std::memcpy(bytes, &value, sizeof(value));
-    out.append(bytes, sizeof(value));
-  };
-  for (int d = 0; d < documents; ++d) {
-    const int length = 10 + d % 11;
-    put(lengths, static_cast<std::int32_t>(length));
-    for (int i = 0; i < length; ++i) put(ids, static_cast<std::uint16_t>(first + d % 40));
-  }
-  data::ShardManifest manifest;
-  manifest.vocabulary_size = 258;
-  data::write_shard(
-      prefix, data::ShardType::kUint16, 1,
-      [&](std::size_t) {
-        return data::ShardPart{lengths, ids, nullptr};
-      },
-      manifest);
-}
-
 PretrainOptions options_of(const ScratchFolder& folder) {
-  write_documents(folder / "a", 200, 0);
-  write_documents(folder / "b", 100, 100);
+  testing::write_documents(folder / "a", 200, 0);
+  testing::write_documents(folder / "b", 100, 100);
   PretrainOptions options;
   options.reader.sources = {{"a", {folder / "a"}, 3}, {"b", {folder / "b"}, 1}};
   options.reader.sequence_length = 64;

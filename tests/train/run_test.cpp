@@ -249,6 +249,75 @@ TEST(Run, StepsWithoutAUsableGradientEndItWithTheLastGoodCheckpoint) {
   }
 }
 
+// --- Pretraining ---------------------------------------------------------------------------------
+
+TEST(Run, PretrainingMeasuresEveryKindOfSetAndGoesOnToTheSameBits) {
+  const char* const recipe = R"(
+output = "run"
+[model]
+config = "model/config.json"
+tokenizer = "model"
+rope_theta = 500000.0
+max_position_embeddings = 512
+[data]
+objective = "pretrain"
+sequence_length = 64
+instruction_share = 0.2
+[[data.source]]
+path = "shards/a"
+[[data.source]]
+path = "shards"
+name = "both"
+[[data.instructions]]
+path = "rows.jsonl"
+[train]
+steps = 8
+global_batch_tokens = 256
+learning_rate = 3e-3
+activation_checkpointing = "selective"
+[checkpoint]
+every_steps = 3
+keep_last = 9
+[validation]
+every_steps = 4
+[[validation.set]]
+kind = "shards"
+path = "shards/b.bin"
+language = "zh"
+[[validation.set]]
+kind = "text"
+path = "text.txt"
+[[validation.set]]
+kind = "next_token"
+path = "answers.jsonl"
+)";
+  const ScratchFolder whole, resumed;
+  for (const auto* folder : {&whole, &resumed}) {
+    write_tiny_run(folder->path(), recipe);
+    create_folders(*folder / "shards");
+    testing::write_documents(*folder / "shards/a", 60, 0);
+    testing::write_documents(*folder / "shards/b", 60, 100);
+    write_file(*folder / "text.txt", std::string(300, 'x'));
+    write_file(*folder / "answers.jsonl", R"({"prompt": "1+1=", "answer": "2", "language": "en"})");
+    run_in(folder->path());
+  }
+  EXPECT_EQ(curve(whole.path()).size(), 8U);
+  const std::string text = read_file(whole / "run/metrics.jsonl");
+  for (const char* part : {"\"next_token_accuracy\":{\"answers\":", "\"loss_by_language\":{\"en\":",
+                           "\"instructions\":", "\"kind\":\"validation\""}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part;
+  }
+  std::filesystem::remove_all(resumed / "run/final");
+  std::filesystem::remove_all(resumed / "run/checkpoints/step-00000008");
+  std::filesystem::remove_all(resumed / "run/checkpoints/step-00000006");
+  run_in(resumed.path());
+  EXPECT_EQ(curve(resumed.path()), curve(whole.path()));
+  expect_same_weights(resumed / "run/final", whole / "run/final");
+  const ModelFiles files = open_model(whole / "run/final");
+  EXPECT_EQ(files.config.rope_theta, 500000.0);
+  EXPECT_EQ(files.config.max_position_embeddings, 512);
+}
+
 // --- Adapters and chosen parameters --------------------------------------------------------------
 
 /// A finished run whose model the next one starts from.

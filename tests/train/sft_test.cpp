@@ -137,6 +137,16 @@ TEST(SftRows, LinesAndArraysAreReadAlike) {
   EXPECT_EQ(values, (std::vector{1, 2, 1, 2}));
   EXPECT_EQ(places,
             (std::vector<std::string>{"a.jsonl:1", "a.jsonl:3", "a.json: row 1", "a.json: row 2"}));
+  const std::string gzipped(
+      "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x54\xb2\x52\x30\xac\xe5\xaa\x06\x33\x8c"
+      "\x6a\xb9\x00\xce\x32\xde\xc1\x12\x00\x00\x00",
+      34);
+  write_file(folder / "a.jsonl.gz", gzipped);
+  int rows = 0;
+  for_each_row(folder / "a.jsonl.gz", [&](const OrderedJson& row, const std::string&) {
+    rows = 10 * rows + row["a"].get<int>();
+  });
+  EXPECT_EQ(rows, 12);
   write_file(folder / "bad.jsonl", "{\"a\": 1}\n{\"a\": \n");
   EXPECT_NE(error_of([&] {
               for_each_row(folder / "bad.jsonl", [](const auto&, const auto&) {});

@@ -1,12 +1,15 @@
 #pragma once
 
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "base/files.h"
 #include "base/json.h"
+#include "data/shards/shard_writer.h"
 #include "model/config.h"
+#include "tokenizer/tokenizer.h"
 
 namespace tigerbot::train::testing {
 
@@ -138,6 +141,30 @@ inline void write_tiny_run(const std::filesystem::path& folder, const std::strin
   write_tiny_model(folder / "model");
   write_file(folder / "rows.jsonl", tiny_rows(60));
   write_file(folder / "recipe.toml", recipe);
+}
+
+/// A shard of documents whose ids are all `first` + their number, ten to twenty of each.
+inline void write_documents(const std::filesystem::path& prefix, int documents, int first) {
+  std::string lengths, ids;
+  const auto put = [](std::string& out, auto value) {
+    char bytes[sizeof(value)];
+    std::memcpy(bytes, &value, sizeof(value));
+    out.append(bytes, sizeof(value));
+  };
+  for (int d = 0; d < documents; ++d) {
+    const int length = 10 + d % 11;
+    put(lengths, static_cast<std::int32_t>(length));
+    for (int i = 0; i < length; ++i) put(ids, static_cast<std::uint16_t>(first + d % 40));
+  }
+  data::ShardManifest manifest;
+  manifest.vocabulary_size = 258;
+  manifest.tokenizer = data::tokenizer_fingerprint(*parse_tokenizer_json(tiny_tokenizer(), "tiny"));
+  data::write_shard(
+      prefix, data::ShardType::kUint16, 1,
+      [&](std::size_t) {
+        return data::ShardPart{lengths, ids, nullptr};
+      },
+      manifest);
 }
 
 }  // namespace tigerbot::train::testing

@@ -36,19 +36,21 @@ Header& header(void* block) {
   return *reinterpret_cast<Header*>(static_cast<char*>(block) - kHeader);
 }
 
-/// Four classes to each power of two: at most a fifth of a block is unused.
+/// Sixteen classes to each power of two: at most a seventeenth of a block is unused.
+constexpr std::uint32_t kSteps = 16;
+constexpr std::uint32_t kStepBits = 4;
 std::uint32_t size_class_of(std::size_t bytes) {
   const auto power = static_cast<std::uint32_t>(std::bit_width(bytes - 1) - 1);  // 2^power < bytes
-  const std::size_t quarter = std::size_t{1} << (power - 2);
+  const std::size_t part = std::size_t{1} << (power - kStepBits);
   const auto step =
-      static_cast<std::uint32_t>((bytes - (std::size_t{1} << power) + quarter - 1) / quarter);
-  return 4 * power + step;  // step 1 to 4
+      static_cast<std::uint32_t>((bytes - (std::size_t{1} << power) + part - 1) / part);
+  return kSteps * power + step;  // step 1 to kSteps
 }
 
 std::size_t class_bytes(std::uint32_t size_class) {
-  const std::uint32_t power = (size_class - 1) / 4;
-  const std::uint32_t step = size_class - 4 * power;
-  return (std::size_t{1} << power) + step * (std::size_t{1} << (power - 2));
+  const std::uint32_t power = (size_class - 1) / kSteps;
+  const std::uint32_t step = size_class - kSteps * power;
+  return (std::size_t{1} << power) + step * (std::size_t{1} << (power - kStepBits));
 }
 
 /// Whole huge pages, aligned, from the kernel.
@@ -120,7 +122,7 @@ class Blocks {
 
  private:
   std::mutex mutex_;
-  std::array<std::vector<void*>, 4 * 65> free_;
+  std::array<std::vector<void*>, kSteps * 65> free_;
   std::size_t kept_ = 0;
   std::size_t most_kept_;
   char* slab_ = nullptr;
