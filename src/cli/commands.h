@@ -17,6 +17,7 @@ void add_data_show_command(CLI::App& data);
 void add_data_tokenize_command(CLI::App& data);
 void add_data_train_quality_command(CLI::App& data);
 void add_train_command(CLI::App& app);
+void add_quantize_command(CLI::App& app);
 void add_tokenizer_command(CLI::App& app);
 void add_inspect_command(CLI::App& app);
 void add_convert_command(CLI::App& app);

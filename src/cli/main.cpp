@@ -96,6 +96,7 @@ int run(int argc, char** argv) {
   tigerbot::add_eval_command(app);
   tigerbot::add_data_command(app);
   tigerbot::add_train_command(app);
+  tigerbot::add_quantize_command(app);
   tigerbot::add_tokenizer_command(app);
   tigerbot::add_pull_command(app);
   tigerbot::add_models_command(app);

@@ -36,7 +36,8 @@ LanguageModel::LanguageModel(const std::filesystem::path& path, std::optional<at
     fail("{}: an encoder ({}) can't generate; use `tigerbot embed`", path.string(),
          files_.config.model_type);
   }
-  decoder_ = make_decoder(files_.config, files_.source(dtype_), dtype_, device);
+  decoder_ =
+      make_decoder(files_.config, files_.source(dtype_), dtype_, device, files_.quantized_source());
   tokenizer_ = files_.load_tokenizer();
   if (tokenizer_->size() > files_.config.vocab_size) {
     fail("{}: the tokenizer has {} pieces but the model only {}", path.string(), tokenizer_->size(),

@@ -117,9 +117,22 @@ std::vector<Linear*> BloomDecoder::linears() {
   return list;
 }
 
+std::string BloomDecoder::block_name(std::int64_t block) const {
+  return layer_name(static_cast<std::size_t>(block));
+}
+
+at::Tensor BloomDecoder::embed(const at::Tensor& ids) const {
+  return embedding_norm_(word_embeddings_(ids));
+}
+
+at::Tensor BloomDecoder::run_block(std::int64_t block, const at::Tensor& x,
+                                   const Sequences& sequences) const {
+  return layers_[static_cast<std::size_t>(block)](x, slopes_, sequences, nullptr, false);
+}
+
 at::Tensor BloomDecoder::forward(const at::Tensor& ids, const Sequences& sequences,
                                  const StepCache* cache) {
-  at::Tensor x = embedding_norm_(word_embeddings_(ids));  // [tokens, hidden_size]
+  at::Tensor x = embed(ids);  // [tokens, hidden_size]
   const at::Tensor slopes = slopes_.to(x.device());
   const bool trains = at::GradMode::is_enabled() && !cache;
   const bool selective = trains && checkpointing_ == ActivationCheckpointing::kSelective;

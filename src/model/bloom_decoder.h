@@ -46,6 +46,10 @@ class BloomDecoder : public Decoder {
 
   std::vector<Parameter> parameters() override;
   std::vector<Linear*> linears() override;
+  std::string block_name(std::int64_t block) const override;
+  at::Tensor embed(const at::Tensor& ids) const override;
+  at::Tensor run_block(std::int64_t block, const at::Tensor& x,
+                       const Sequences& sequences) const override;
   at::Tensor forward(const at::Tensor& ids, const Sequences& sequences,
                      const StepCache* cache) override;
   const at::Tensor& output_weight() const override;

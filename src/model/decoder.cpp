@@ -5,9 +5,8 @@
 #include "model/llama_decoder.h"
 
 namespace tigerbot {
-namespace {
 
-std::unique_ptr<Decoder> empty_decoder(const ModelConfig& config) {
+std::unique_ptr<Decoder> make_empty_decoder(const ModelConfig& config) {
   switch (config.family) {
     case ModelConfig::Family::kLlama:
       return std::make_unique<LlamaDecoder>(config);
@@ -20,11 +19,17 @@ std::unique_ptr<Decoder> empty_decoder(const ModelConfig& config) {
        config.model_type);
 }
 
-}  // namespace
-
 std::unique_ptr<Decoder> make_decoder(const ModelConfig& config, const TensorSource& source,
-                                      at::ScalarType dtype, at::Device device) {
-  std::unique_ptr<Decoder> decoder = empty_decoder(config);
+                                      at::ScalarType dtype, at::Device device,
+                                      const QuantizedSource& quantized) {
+  std::unique_ptr<Decoder> decoder = make_empty_decoder(config);
+  if (quantized && device.is_cpu()) {
+    for (Linear* linear : decoder->linears()) {
+      ops::QuantizedWeight weight =
+          quantized(linear->name() + ".weight", {linear->out_features(), linear->in_features()});
+      if (weight.defined()) linear->set_quantized(std::move(weight));
+    }
+  }
   load_parameters(decoder->parameters(), source, dtype, device);
   return decoder;
 }

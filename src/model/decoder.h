@@ -2,8 +2,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "model/config.h"
@@ -39,6 +41,18 @@ class Decoder {
   /// low-rank adapters attach to.
   virtual std::vector<Linear*> linears() = 0;
 
+  /// "model.layers.3": what the names of a block's parameters begin with.
+  virtual std::string block_name(std::int64_t block) const = 0;
+
+  /// The residual stream before the first block: ids [tokens] -> [tokens, hidden_size].
+  virtual at::Tensor embed(const at::Tensor& ids) const = 0;
+
+  /// One block over whole sequences: the residual stream [tokens, hidden_size] before it -> after
+  /// it. embed(), every block and the final norm make up forward(). For steps that hold one block
+  /// at a time: the parameters that are not matrices must be there for all.
+  virtual at::Tensor run_block(std::int64_t block, const at::Tensor& x,
+                               const Sequences& sequences) const = 0;
+
   /// What training runs again in place of keeping it; kNone at first.
   void set_activation_checkpointing(ActivationCheckpointing kind) { checkpointing_ = kind; }
 
@@ -62,8 +76,14 @@ class Decoder {
   ActivationCheckpointing checkpointing_ = ActivationCheckpointing::kNone;
 };
 
-/// A model of this shape with its parameters from `source`, in `dtype` on `device`.
+/// A model of this shape whose parameters are all undefined.
+std::unique_ptr<Decoder> make_empty_decoder(const ModelConfig& config);
+
+/// A model of this shape with its parameters from `source`, in `dtype` on `device`. The layers that
+/// `quantized` has run as they are quantized; a device other than the CPU takes dense ones from
+/// `source`.
 std::unique_ptr<Decoder> make_decoder(const ModelConfig& config, const TensorSource& source,
-                                      at::ScalarType dtype, at::Device device = at::kCPU);
+                                      at::ScalarType dtype, at::Device device = at::kCPU,
+                                      const QuantizedSource& quantized = nullptr);
 
 }  // namespace tigerbot

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/error.h"
+
 namespace tigerbot {
 
 Linear::Linear(std::string name, std::int64_t in_features, std::int64_t out_features, bool has_bias)
@@ -11,8 +13,24 @@ Linear::Linear(std::string name, std::int64_t in_features, std::int64_t out_feat
       has_bias_(has_bias) {}
 
 void Linear::append_parameters(std::vector<Parameter>& list) {
-  list.push_back({name_ + ".weight", {out_features_, in_features_}, &weight_});
+  if (!is_quantized()) {
+    list.push_back({name_ + ".weight", {out_features_, in_features_}, &weight_});
+  }
   if (has_bias_) list.push_back({name_ + ".bias", {out_features_}, &bias_});
+}
+
+void Linear::set_quantized(ops::QuantizedWeight weight) {
+  if (weight.in_features() != in_features_ || weight.out_features() != out_features_) {
+    fail("{}: the quantized weight is [{}, {}]; [{}, {}] is needed", name_, weight.out_features(),
+         weight.in_features(), out_features_, in_features_);
+  }
+  quantized_ = std::move(weight);
+  weight_ = at::Tensor();
+}
+
+void Linear::release_weight() {
+  quantized_ = ops::QuantizedWeight();
+  weight_ = at::Tensor();
 }
 
 }  // namespace tigerbot

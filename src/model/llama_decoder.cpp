@@ -143,6 +143,19 @@ std::vector<Linear*> LlamaDecoder::linears() {
   return list;
 }
 
+std::string LlamaDecoder::block_name(std::int64_t block) const {
+  return layer_name(static_cast<std::size_t>(block));
+}
+
+at::Tensor LlamaDecoder::embed(const at::Tensor& ids) const { return embed_tokens_(ids); }
+
+at::Tensor LlamaDecoder::run_block(std::int64_t block, const at::Tensor& x,
+                                   const Sequences& sequences) const {
+  const auto i = static_cast<std::size_t>(block);
+  const ops::RopeAngles angles = rope_.angles(sequences, whole_lengths(sequences, nullptr));
+  return run_layer(i, layers_[i].input_norm(x), x, angles, sequences, nullptr, false).second;
+}
+
 std::pair<at::Tensor, at::Tensor> LlamaDecoder::run_layer(
     std::size_t i, const at::Tensor& normed, const at::Tensor& x, const ops::RopeAngles& angles,
     const Sequences& sequences, const StepCache* cache, bool recompute_mlp) const {
@@ -166,9 +179,9 @@ at::Tensor LlamaDecoder::forward(const at::Tensor& ids, const Sequences& sequenc
   const ops::RopeAngles angles = rope_.angles(sequences, whole_lengths(sequences, cache));
   at::Tensor x = embed_tokens_(ids);  // the residual stream, [tokens, hidden_size]
   pack_for(cache);
-  if (cache && packed_) {
-    return packed_->layers.step(x, angles, sequences, cache->tables, cache->layers,
-                                cache->output_rows);
+  if (cache && packed_ && packed_->layers) {
+    return packed_->layers->step(x, angles, sequences, cache->tables, cache->layers,
+                                 cache->output_rows);
   }
   at::Tensor normed = layers_.front().input_norm(x);
   const bool trains = at::GradMode::is_enabled() && !cache;
@@ -195,8 +208,14 @@ void LlamaDecoder::pack_for(const StepCache* cache) {
     return;
   }
   if (!cache || packed_) return;
+  bool quantized = false;
   for (const Linear* linear : linears()) {
     if (linear->has_adapter()) return;  // the fused step knows plain weights alone
+    quantized = quantized || linear->is_quantized();
+  }
+  if (quantized) {
+    packed_.emplace(Packed{std::nullopt, ops::PackedWeight(output_weight())});
+    return;
   }
   std::vector<ops::DecoderLayer> layers;
   for (const LlamaLayer& layer : layers_) {

@@ -72,6 +72,10 @@ class LlamaDecoder : public Decoder {
 
   std::vector<Parameter> parameters() override;
   std::vector<Linear*> linears() override;
+  std::string block_name(std::int64_t block) const override;
+  at::Tensor embed(const at::Tensor& ids) const override;
+  at::Tensor run_block(std::int64_t block, const at::Tensor& x,
+                       const Sequences& sequences) const override;
   at::Tensor forward(const at::Tensor& ids, const Sequences& sequences,
                      const StepCache* cache) override;
   const at::Tensor& output_weight() const override;
@@ -84,9 +88,10 @@ class LlamaDecoder : public Decoder {
   RmsNorm norm_;
   std::optional<Linear> lm_head_;  ///< none where the output layer is the embedding's
 
-  /// Copies of the weights for steps of inference.
+  /// Copies of the weights for steps of inference. Quantized layers have none: they run packed as
+  /// they are, one operation after the other.
   struct Packed {
-    ops::DecoderStack layers;
+    std::optional<ops::DecoderStack> layers;
     ops::PackedWeight output;
   };
   std::optional<Packed> packed_;

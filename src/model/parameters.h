@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "ops/quantized_linear.h"
+
 namespace tigerbot {
 
 /// A named tensor of a model, as Hugging Face names it.
@@ -20,6 +22,11 @@ struct Parameter {
 /// map. The model casts it to its own type and device where they differ.
 using TensorSource =
     std::function<at::Tensor(const std::string& name, const std::vector<std::int64_t>& shape)>;
+
+/// Gives the quantized weight of a name and shape where the model's file holds one, else an
+/// undefined one.
+using QuantizedSource = std::function<ops::QuantizedWeight(const std::string& name,
+                                                           const std::vector<std::int64_t>& shape)>;
 
 /// Fills every parameter from `source`; no copy where type and device are already right.
 void load_parameters(const std::vector<Parameter>& parameters, const TensorSource& source,

@@ -155,6 +155,7 @@ void copy_companions(const ModelFiles& files, const std::filesystem::path& folde
     if (config.contains("dtype")) config["dtype"] = dtype_name(*dtype);
     config["torch_dtype"] = dtype_name(*dtype);
   }
+  config.erase("quantization_config");  // what is written is dense
   write_file(folder / "config.json", config.dump(2) + "\n");
   for (const char* name : kCompanions) {
     const auto from = files.path / name;

@@ -171,7 +171,13 @@ ModelFiles open_hugging_face_folder(const std::filesystem::path& folder) {
   files.format = "Hugging Face directory";
   const auto config = folder / "config.json";
   files.config = parse_model_config(read_file(config, kMaxConfigBytes), config.string());
-  files.tensors = std::make_shared<const TensorSet>(open_safetensors_folder(folder));
+  TensorSet tensors = open_safetensors_folder(folder);
+  files.gptq = read_gptq_config(folder);
+  if (files.gptq) {
+    files.format = "Hugging Face directory, GPTQ";
+    tensors = gather_gptq_layers(tensors, *files.gptq, folder.string());
+  }
+  files.tensors = std::make_shared<const TensorSet>(std::move(tensors));
   files.eos_token_ids = files.config.eos_token_ids;
   read_generation_config(folder, files);
   const Json tokenizer_config = read_tokenizer_config(folder);

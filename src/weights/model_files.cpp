@@ -135,6 +135,18 @@ TensorSource ModelFiles::source(at::ScalarType quantized_type) const {
   };
 }
 
+QuantizedSource ModelFiles::quantized_source() const {
+  return [tensors = tensors](const std::string& name, const std::vector<std::int64_t>& shape) {
+    const StoredTensor* tensor = tensors->find(name);
+    if (!tensor || !tensor->load_quantized) return ops::QuantizedWeight();
+    if (tensor->shape != shape) {
+      fail("{}: tensor \"{}\" has shape {}; its configuration asks for {}", tensor->file, name,
+           shape_text(tensor->shape), shape_text(shape));
+    }
+    return tensor->load_quantized();
+  };
+}
+
 std::unique_ptr<Tokenizer> ModelFiles::load_tokenizer() const {
   if (gguf) return make_gguf_tokenizer(read_gguf_tokenizer(*gguf), gguf->header.path);
   return load_folder_tokenizer(path, config);

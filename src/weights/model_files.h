@@ -12,6 +12,7 @@
 #include "model/parameters.h"
 #include "tokenizer/tokenizer.h"
 #include "weights/gguf_tensors.h"
+#include "weights/gptq_format.h"
 #include "weights/tensor_set.h"
 
 namespace tigerbot {
@@ -50,12 +51,18 @@ struct ModelFiles {
   GenerationDefaults generation;
   std::optional<SentenceEmbedding> sentence;
 
+  /// Set for GPTQ models: a Hugging Face directory whose Linears are packed integers.
+  std::optional<GptqConfig> gptq;
+
   /// Set for GGUF.
   std::shared_ptr<const GgufFile> gguf;
 
   /// Gives the tensors; quantized ones are computed in `quantized_type` on demand, dense ones keep
   /// their stored type and alias the memory map. Stays valid after this struct is gone.
   TensorSource source(at::ScalarType quantized_type) const;
+
+  /// Gives the weights that run as they are quantized (those of GPTQ models).
+  QuantizedSource quantized_source() const;
 
   /// Reads the tokenizer, with the ids of its roles. An Error if there is none.
   std::unique_ptr<Tokenizer> load_tokenizer() const;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "model/parameters.h"
+#include "ops/quantized_linear.h"
 
 namespace tigerbot {
 
@@ -25,6 +26,9 @@ struct StoredTensor {
   /// The values. Dense ones keep their type and alias the memory map where they can (never write
   /// into them); quantized ones are computed in the type asked for, on all threads.
   std::function<at::Tensor(at::ScalarType)> load;
+
+  /// The weight as it is quantized, for those that run so; empty for the others.
+  std::function<ops::QuantizedWeight()> load_quantized = {};
 };
 
 /// The tensors of a model, from one file or many.

@@ -173,7 +173,9 @@ void rotate(void* head, const float* cos, const float* sin, std::int64_t half) {
   });
 }
 
+#include "ops/cpu/quantized_product-inl.h"
+
 template <class S>
 constexpr LinearKernels make_linear_kernels() {
-  return {multiply<S>, rms_norm<S>, rotate<S>};
+  return {multiply<S>, rms_norm<S>, rotate<S>, multiply_quantized<S>};
 }

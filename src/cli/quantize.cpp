@@ -1,0 +1,113 @@
+#include <CLI/App.hpp>
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "quant/quantize_model.h"
+
+namespace tigerbot {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  std::string destination;
+  std::string method = "gptq";
+  std::optional<int> bits;
+  std::optional<std::int64_t> group_size;
+  quant::QuantizeOptions quantize;
+  bool json = false;
+};
+
+quant::QuantizeOptions parse(const Options& options, const CLI::App& command) {
+  quant::QuantizeOptions quantize = options.quantize;
+  quantize.method = quant::parse_method(options.method);
+  const bool w8a16 = quantize.method == quant::Method::kW8A16;
+  quantize.gptq.grid.bits = options.bits.value_or(w8a16 ? 8 : 4);
+  quantize.gptq.grid.group_size = options.group_size.value_or(w8a16 ? -1 : 32);
+  if (quantize.method == quant::Method::kGptq) return quantize;
+  for (const char* name :
+       {"--act-order", "--damping", "--calibration", "--samples", "--context", "--seed"}) {
+    if (command.count(name) > 0) fail("{}: {} needs no calibration", name, options.method);
+  }
+  return quantize;
+}
+
+void run(const Options& options, const CLI::App& command) {
+  const quant::QuantizeOptions quantize = parse(options, command);
+  const auto report = quant::quantize_model(options.model.prepare(), options.destination, quantize);
+  if (options.json) return print_json(report);
+  std::printf("%-44s %16s %12s %12s\n", "layer", "features", "error",
+              report.contains("mean_round_to_nearest_error") ? "nearest" : "");
+  for (const auto& layer : report["layers"]) {
+    const std::string nearest =
+        layer.contains("round_to_nearest_error")
+            ? fmt::format("{:.6f}", layer["round_to_nearest_error"].get<double>())
+            : "";
+    std::printf("%-44s %16s %12.6f %12s\n", layer["name"].get<std::string>().c_str(),
+                fmt::format("{} x {}", layer["out_features"].get<std::int64_t>(),
+                            layer["in_features"].get<std::int64_t>())
+                    .c_str(),
+                layer["error"].get<double>(), nearest.c_str());
+  }
+  const auto& bytes = report["bytes"];
+  const auto size = [&](const char* key) { return format_bytes(bytes[key].get<std::uint64_t>()); };
+  std::printf("layers  %s -> %s\nmodel   %s -> %s\ntime    %s\n", size("layers_before").c_str(),
+              size("layers_after").c_str(), size("model_before").c_str(),
+              size("model_after").c_str(),
+              format_duration(report["seconds"].get<double>()).c_str());
+}
+
+}  // namespace
+
+void add_quantize_command(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App& command =
+      *app.add_subcommand("quantize", "Make a model 4 times smaller: 3, 4 or 8 bits a weight");
+  command
+      .add_option("MODEL", options->model.model,
+                  "A Hugging Face directory, a .gguf file, or a name that `tigerbot pull` knows")
+      ->required();
+  command.add_option("OUT", options->destination, "The directory to write, in the GPTQ format")
+      ->required();
+  command
+      .add_option("--method", options->method,
+                  "gptq (with calibration), round-to-nearest, or w8a16 (8-bit weights, 16-bit "
+                  "activations)")
+      ->capture_default_str();
+  command.add_option("--bits", options->bits, "3, 4 or 8 (default: 4; w8a16: 8)");
+  command.add_option("--group-size", options->group_size,
+                     "Weights that share a scale: 32, 64, 128, or -1 for the whole row (default: "
+                     "32; w8a16: -1)");
+  quant::GptqOptions& gptq = options->quantize.gptq;
+  quant::CalibrationOptions& calibration = options->quantize.calibration;
+  command.add_flag("--symmetric", gptq.grid.symmetric, "The zero in the middle of the codes");
+  command.add_flag("--act-order", gptq.act_order,
+                   "Quantize the features with the largest activations first");
+  command
+      .add_option("--damping", gptq.damping,
+                  "Added to the Hessian's diagonal, as a share of its mean")
+      ->capture_default_str();
+  command.add_option("--calibration", calibration.inputs,
+                     "Text, JSON lines with \"text\", folders or globs, with \"zh=\" before them "
+                     "or not (default: what recipes/fetch_text.py collected)");
+  command.add_option("--samples", calibration.samples, "Calibration sequences")
+      ->capture_default_str();
+  command.add_option("--context", calibration.context, "Tokens of each")->capture_default_str();
+  command.add_option("--seed", calibration.seed, "Same seed, same calibration set")
+      ->capture_default_str();
+  command.add_option("--threads", options->model.threads,
+                     "Processor threads (default: one a core)");
+  command.add_flag("--json", options->json, "The report as one JSON object on stdout");
+  command.footer(
+      "Layers of the decoder are quantized; embedding, output layer and norms stay as they are.\n"
+      "OUT holds quantization_report.json too. OUT appears whole or not at all.\n"
+      "Example:\n  tigerbot quantize smollm2-hf smollm2-4bit --calibration text/*.jsonl\n"
+      "  tigerbot eval smollm2-4bit --perplexity book.txt");
+  command.callback([options, &command] { run(*options, command); });
+}
+
+}  // namespace tigerbot

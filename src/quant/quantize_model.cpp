@@ -1,0 +1,221 @@
+#include "quant/quantize_model.h"
+
+#include <chrono>
+#include <set>
+#include <utility>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/logging.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "infer/language_model.h"
+#include "quant/block_quantizer.h"
+#include "weights/convert.h"
+#include "weights/safetensors.h"
+
+namespace tigerbot::quant {
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+constexpr std::uint64_t kShardBytes = 5'000'000'000;
+
+void check_options(const QuantizeOptions& options) {
+  check_grid(options.gptq.grid);
+  if (options.method == Method::kW8A16 && options.gptq.grid.bits != 8) {
+    fail("--bits {}: w8a16 means 8-bit weights", options.gptq.grid.bits);
+  }
+}
+
+/// The widths of every layer, before the first one takes time.
+void check_layers(Decoder& decoder, const GridOptions& grid) {
+  for (const Linear* linear : decoder.linears()) {
+    if (linear->in_features() % 32 != 0 || linear->out_features() % 32 != 0) {
+      fail("{}: {} by {} features; the GPTQ format packs multiples of 32", linear->name(),
+           linear->out_features(), linear->in_features());
+    }
+    check_width(grid, linear->name(), linear->in_features());
+  }
+}
+
+void check_source(const ModelFiles& files) {
+  const std::string where = files.path.string();
+  if (files.config.family == ModelConfig::Family::kBert) {
+    fail("{}: an encoder ({}); decoders are quantized here", where, files.config.model_type);
+  }
+  if (files.gptq) {
+    fail("{}: is quantized already, to {} bits; quantize the model that it was made from", where,
+         files.gptq->bits);
+  }
+  for (const StoredTensor& tensor : files.tensors->tensors()) {
+    if (!tensor.quantized) continue;
+    log_warning(
+        "{}: is stored in {}, so that its weights lie on a grid already: quantizing it again says "
+        "little about quantizing what it was made from",
+        where, tensor.type);
+    return;
+  }
+}
+
+/// Adds `quantization_config` to a config.json.
+void amend_config(const std::filesystem::path& file, const Json& quantization) {
+  OrderedJson config = OrderedJson::parse(read_file(file));
+  config["quantization_config"] = quantization;
+  write_file(file, config.dump(2) + "\n");
+}
+
+TensorToWrite writable(const std::string& name, const at::Tensor& tensor) {
+  return {name, tensor.sizes().vec(), tensor.scalar_type(), [tensor] { return tensor; }};
+}
+
+struct Sizes {
+  std::uint64_t dense_before = 0;  ///< of the quantized layers, in the model's 16 or 32 bits
+  std::uint64_t quantized = 0;     ///< of the same layers now
+  std::uint64_t others = 0;        ///< of all that is not quantized
+};
+
+OrderedJson layer_json(const QuantizedLayer& layer) {
+  OrderedJson json = {{"name", layer.name},
+                      {"out_features", layer.out_features},
+                      {"in_features", layer.in_features},
+                      {"bytes", layer.bytes()},
+                      {"error", layer.error}};
+  if (layer.round_to_nearest_error) json["round_to_nearest_error"] = *layer.round_to_nearest_error;
+  return json;
+}
+
+OrderedJson options_json(const QuantizeOptions& options, const CalibrationSet& calibration) {
+  const GridOptions& grid = options.gptq.grid;
+  OrderedJson json = {{"method", method_name(options.method)},
+                      {"bits", grid.bits},
+                      {"group_size", grid.group_size},
+                      {"symmetric", grid.symmetric}};
+  if (options.method != Method::kGptq) return json;
+  json["act_order"] = options.gptq.act_order;
+  json["damping"] = options.gptq.damping;
+  json["seed"] = options.calibration.seed;
+  OrderedJson languages = OrderedJson::object();
+  for (const auto& [language, count] : calibration.languages) {
+    languages[language.empty() ? "unknown" : language] = count;
+  }
+  json["calibration"] = {{"samples", calibration.sequences.size()},
+                         {"context", calibration.sequences.front().size()},
+                         {"samples_by_language", languages}};
+  return json;
+}
+
+}  // namespace
+
+Method parse_method(const std::string& name) {
+  for (const Method method : {Method::kGptq, Method::kRoundToNearest, Method::kW8A16}) {
+    if (name == method_name(method)) return method;
+  }
+  fail("--method: {} is not one of gptq, round-to-nearest, w8a16", quote(name));
+}
+
+std::string method_name(Method method) {
+  switch (method) {
+    case Method::kGptq:
+      return "gptq";
+    case Method::kRoundToNearest:
+      return "round-to-nearest";
+    case Method::kW8A16:
+      return "w8a16";
+  }
+  fail_internal("no such method");
+}
+
+OrderedJson quantize_model(const std::filesystem::path& source,
+                           const std::filesystem::path& destination,
+                           const QuantizeOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  check_options(options);
+  if (std::filesystem::exists(destination)) {
+    fail("{}: is there already; choose another name or remove it", destination.string());
+  }
+  const ModelFiles files = open_model(source);
+  check_source(files);
+  const at::ScalarType dtype = default_dtype(files);
+  const std::unique_ptr<Decoder> decoder = make_empty_decoder(files.config);
+  check_layers(*decoder, options.gptq.grid);
+  CalibrationSet calibration;
+  if (options.method == Method::kGptq) {
+    if (const std::int64_t limit = context_length(files.config);
+        limit > 0 && options.calibration.context > limit) {
+      fail("--context {}: the model's context is {}", options.calibration.context, limit);
+    }
+    calibration = read_calibration(options.calibration, *files.load_tokenizer());
+  }
+
+  AtomicFolder folder(destination);
+  write_companions(files, folder.path(), dtype);
+  std::set<std::string> quantized_names;
+  for (const Linear* linear : decoder->linears()) {
+    quantized_names.insert(linear->name() + ".weight");
+  }
+  std::vector<TensorToWrite> tensors;
+  Sizes sizes;
+  const TensorSource weights = files.source(dtype);
+  const auto element = static_cast<std::uint64_t>(c10::elementSize(dtype));
+  for (const Parameter& parameter : decoder->parameters()) {
+    const auto bytes = static_cast<std::uint64_t>(element_count(parameter.shape)) * element;
+    if (quantized_names.contains(parameter.name)) {
+      sizes.dense_before += bytes;
+      continue;
+    }
+    sizes.others += bytes;
+    tensors.push_back({parameter.name, parameter.shape, dtype,
+                       [weights, dtype, name = parameter.name, shape = parameter.shape] {
+                         return weights(name, shape).to(dtype).contiguous();
+                       }});
+  }
+  BlockQuantizer quantizer(*decoder, weights, dtype, options, calibration);
+  Progress progress("quantize", quantized_names.size(), {.unit_name = "layers"});
+  OrderedJson layers = OrderedJson::array();
+  double error = 0;
+  double baseline = 0;
+  for (std::int64_t block = 0; block < files.config.num_hidden_layers; ++block) {
+    for (const QuantizedLayer& layer : quantizer.next()) {
+      tensors.push_back(writable(layer.name + ".qweight", layer.tensors.qweight));
+      tensors.push_back(writable(layer.name + ".qzeros", layer.tensors.qzeros));
+      tensors.push_back(writable(layer.name + ".scales", layer.tensors.scales));
+      tensors.push_back(writable(layer.name + ".g_idx", layer.tensors.g_idx));
+      sizes.quantized += layer.bytes();
+      layers.push_back(layer_json(layer));
+      error += layer.error;
+      baseline += layer.round_to_nearest_error.value_or(layer.error);
+      progress.set_note(fmt::format("{} error {:.5f}", layer.name, layer.error));
+      progress.advance();
+    }
+  }
+  progress.finish();
+  write_safetensors_folder(folder.path(), tensors, kShardBytes);
+  GptqConfig format;
+  format.bits = options.gptq.grid.bits;
+  format.group_size = options.gptq.grid.group_size;
+  format.symmetric = options.gptq.grid.symmetric;
+  format.desc_act = options.method == Method::kGptq && options.gptq.act_order;
+  format.damp_percent = options.gptq.damping;
+  const Json quantization = gptq_config_json(format);
+  amend_config(folder.path() / "config.json", quantization);
+  write_file(folder.path() / "quantize_config.json", quantization.dump(2) + "\n");
+
+  const auto count = static_cast<double>(layers.size());
+  OrderedJson report = options_json(options, calibration);
+  report["mean_error"] = error / count;
+  if (options.method == Method::kGptq) report["mean_round_to_nearest_error"] = baseline / count;
+  report["bytes"] = {{"layers_before", sizes.dense_before},
+                     {"layers_after", sizes.quantized},
+                     {"embedding_output_norms", sizes.others},
+                     {"model_before", sizes.dense_before + sizes.others},
+                     {"model_after", sizes.quantized + sizes.others}};
+  report["seconds"] =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  report["layers"] = std::move(layers);
+  write_file(folder.path() / "quantization_report.json", report.dump(2) + "\n");
+  folder.commit();
+  return report;
+}
+
+}  // namespace tigerbot::quant

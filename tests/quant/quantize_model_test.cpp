@@ -1,0 +1,190 @@
+#include "quant/quantize_model.h"
+
+#include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "infer/language_model.h"
+#include "quant/tiny_model.h"
+#include "weights/convert.h"
+#include "weights/files_for_tests.h"
+
+namespace tigerbot::quant {
+namespace {
+
+using Family = ModelConfig::Family;
+
+QuantizeOptions tiny_options(const std::filesystem::path& text) {
+  QuantizeOptions options;
+  options.gptq.grid.group_size = 32;
+  options.calibration.inputs = {text.string()};
+  options.calibration.samples = 40;
+  options.calibration.context = 64;
+  return options;
+}
+
+struct Fixture : testing::Test {
+  void SetUp() override { write_text(folder / "text.txt", 20); }
+  void write(Family family = Family::kLlama) { write_tiny_model(folder / "model", family); }
+  QuantizeOptions options() const { return tiny_options(folder / "text.txt"); }
+  nlohmann::ordered_json quantize(const QuantizeOptions& given, const std::string& out = "out") {
+    return quantize_model(folder / "model", folder / out, given);
+  }
+  TemporaryFolder folder;
+};
+using QuantizeModel = Fixture;
+
+/// Logits of a fixed sequence, whole.
+at::Tensor logits_of(const std::filesystem::path& path) {
+  const at::NoGradGuard no_grad;
+  LanguageModel model(path, at::kFloat, at::kCPU);
+  const at::Tensor ids = at::arange(60, at::kInt).remainder(90);
+  return model.decoder().logits(model.decoder().forward(ids, make_sequences({60}, at::kCPU)));
+}
+
+std::string answer_of(const std::filesystem::path& path) {
+  LanguageModel model(path, at::kFloat, at::kCPU);
+  Engine engine(model.decoder(), model.tokenizer(), {});
+  GenerationRequest request;
+  request.prompt = model.encode_text("abc def");
+  request.max_new_tokens = 12;
+  std::string text;
+  engine.submit(request, [&](const GenerationUpdate& update) { text += update.text; });
+  while (engine.step()) {
+  }
+  return text;
+}
+
+double distance(const at::Tensor& a, const at::Tensor& b) {
+  return ((a - b).norm() / b.norm()).item<double>();
+}
+
+TEST_F(QuantizeModel, EveryMethodWritesAModelThatRunsAndFewerBitsAreFarther) {
+  for (const Family family : {Family::kLlama, Family::kBloom}) {
+    write(family);
+    const at::Tensor whole = logits_of(folder / "model");
+    double before = 0;
+    for (const int bits : {8, 4, 3}) {
+      QuantizeOptions given = options();
+      given.gptq.grid.bits = bits;
+      const std::string out = fmt::format("out{}{}", static_cast<int>(family), bits);
+      quantize(given, out);
+      const double now = distance(logits_of(folder / out), whole);
+      EXPECT_GT(now, 1.5 * before) << bits;
+      EXPECT_LT(now, bits == 8 ? 0.02 : 0.6) << bits;
+      before = now;
+    }
+    EXPECT_EQ(answer_of(folder / fmt::format("out{}4", static_cast<int>(family))).empty(), false);
+  }
+}
+
+TEST_F(QuantizeModel, GptqLosesLessThanRoundToNearestInEveryLayer) {
+  write();
+  for (const bool act_order : {false, true}) {
+    QuantizeOptions given = options();
+    given.gptq.act_order = act_order;
+    const auto report = quantize(given, act_order ? "ordered" : "plain");
+    EXPECT_EQ(report["layers"].size(), 14u);
+    for (const auto& layer : report["layers"]) {
+      EXPECT_LT(layer["error"].get<double>(), layer["round_to_nearest_error"].get<double>())
+          << layer["name"];
+    }
+    EXPECT_TRUE(std::filesystem::exists(folder / (act_order ? "ordered" : "plain") /
+                                        "quantization_report.json"));
+  }
+}
+
+TEST_F(QuantizeModel, TheFilesAreWhatOthersRead) {
+  write();
+  QuantizeOptions given = options();
+  given.gptq.act_order = true;
+  quantize(given);
+  const auto out = folder / "out";
+  const Json config = read_json_file(out / "config.json");
+  EXPECT_EQ(config.at("quantization_config"), read_json_file(out / "quantize_config.json"));
+  EXPECT_EQ(config.at("quantization_config").at("quant_method"), "gptq");
+  EXPECT_EQ(config.at("quantization_config").at("desc_act"), true);
+  const TensorSet tensors = open_safetensors_folder(out);
+  const std::string layer = "model.layers.1.mlp.down_proj";
+  EXPECT_EQ(tensors.find(layer + ".qweight")->shape, (std::vector<std::int64_t>{12, 64}));
+  EXPECT_EQ(tensors.find(layer + ".qzeros")->shape, (std::vector<std::int64_t>{3, 8}));
+  EXPECT_EQ(tensors.find(layer + ".scales")->type, "F16");
+  EXPECT_EQ(tensors.find(layer + ".g_idx")->shape, (std::vector<std::int64_t>{96}));
+  EXPECT_NE(tensors.find("model.embed_tokens.weight"), nullptr);
+  EXPECT_EQ(tensors.find(layer + ".weight"), nullptr);
+}
+
+TEST_F(QuantizeModel, TheDecoderHoldsThePackedWeightsAndConvertingDequantizes) {
+  write();
+  quantize(options());
+  LanguageModel model(folder / "out", at::kFloat, at::kCPU);
+  for (Linear* linear : model.decoder().linears()) EXPECT_TRUE(linear->is_quantized());
+  convert_model(folder / "out", folder / "dense", {});
+  LanguageModel dense(folder / "dense", at::kFloat, at::kCPU);
+  for (Linear* linear : dense.decoder().linears()) EXPECT_FALSE(linear->is_quantized());
+  EXPECT_LT(distance(logits_of(folder / "dense"), logits_of(folder / "out")), 0.01);
+}
+
+TEST_F(QuantizeModel, W8A16NeedsNoCalibrationAndIsClose) {
+  write();
+  QuantizeOptions given;
+  given.method = Method::kW8A16;
+  given.gptq.grid = {8, -1, true};
+  const auto report = quantize(given);
+  EXPECT_FALSE(report.contains("calibration"));
+  EXPECT_LT(distance(logits_of(folder / "out"), logits_of(folder / "model")), 0.04);
+}
+
+TEST_F(QuantizeModel, TheSameOptionsGiveTheSameBytes) {
+  write();
+  quantize(options(), "one");
+  quantize(options(), "two");
+  EXPECT_EQ(get_file(folder / "one" / "model.safetensors"),
+            get_file(folder / "two" / "model.safetensors"));
+}
+
+TEST_F(QuantizeModel, WhatCannotBeIsOneLineAndLeavesNothingBehind) {
+  write();
+  const auto refused = [&](const auto& change, const std::string& part) {
+    QuantizeOptions given = options();
+    change(given);
+    expect_error([&] { quantize(given, "never"); }, part);
+    EXPECT_FALSE(std::filesystem::exists(folder / "never"));
+  };
+  using Given = QuantizeOptions;
+  refused([](Given& given) { given.gptq.grid.bits = 2; }, "--bits 2");
+  refused([](Given& given) { given.gptq.grid.group_size = 64; },
+          "model.layers.0.mlp.down_proj: groups of 64 do not divide its 96 input features");
+  refused([](Given& given) { given.gptq.damping = 3; }, "--damping 3");
+  refused([](Given& given) { given.calibration.context = 500; }, "the model's context is 128");
+  refused([](Given& given) { given.method = Method::kW8A16; }, "w8a16 means 8-bit weights");
+  put_file(folder / "empty.txt", " \n");
+  refused([&](Given& given) { given.calibration.inputs = {(folder / "empty.txt").string()}; },
+          "the calibration set has no text");
+  put_file(folder / "short.txt", "a few words");
+  refused([&](Given& given) { given.calibration.inputs = {(folder / "short.txt").string()}; },
+          "one sample needs 64");
+  quantize(options());
+  expect_error([&] { quantize_model(folder / "out", folder / "again", options()); },
+               "is quantized already, to 4 bits");
+  expect_error([&] { quantize(options()); }, "is there already");
+}
+
+TEST_F(QuantizeModel, NonFiniteWeightsAreNamed) {
+  write();
+  const auto file = folder / "model" / "model.safetensors";
+  std::string bytes = get_file(file);
+  for (std::size_t i = bytes.size() - 4000; i < bytes.size(); ++i) bytes[i] = '\xff';  // NaN
+  put_file(file, bytes);
+  QuantizeOptions given;
+  given.method = Method::kRoundToNearest;
+  given.gptq.grid.group_size = 32;
+  expect_error([&] { quantize(given); }, "holds an infinity or NaN");
+  EXPECT_FALSE(std::filesystem::exists(folder / "out"));
+}
+
+}  // namespace
+}  // namespace tigerbot::quant
