@@ -54,7 +54,18 @@ struct Options {
   std::string max_shard_size = "5GB";
   bool overwrite = false;
   bool merge = false;
+  std::string tokenizer;
+  std::string new_rows = "mean";
+  std::int64_t pad_vocabulary_to = 64;
+  std::uint64_t seed = 0;
 };
+
+NewRows parse_new_rows(const std::string& name) {
+  if (name == "mean") return NewRows::kMean;
+  if (name == "weighted") return NewRows::kWeighted;
+  if (name == "random") return NewRows::kRandom;
+  fail("--new-rows {}: mean, weighted and random are known", name);
+}
 
 ConvertOptions parse(const Options& options) {
   ConvertOptions convert;
@@ -75,6 +86,12 @@ ConvertOptions parse(const Options& options) {
   }
   convert.max_shard_bytes = parse_size(options.max_shard_size);
   convert.overwrite = options.overwrite;
+  if (!options.tokenizer.empty()) {
+    convert.grow = GrowOptions{.tokenizer = options.tokenizer,
+                               .new_rows = parse_new_rows(options.new_rows),
+                               .seed = options.seed,
+                               .pad_vocabulary_to = options.pad_vocabulary_to};
+  }
   return convert;
 }
 
@@ -97,16 +114,35 @@ void add_convert_command(CLI::App& app) {
   command.add_option("--max-shard-size", options->max_shard_size,
                      "Largest safetensors file (default: 5GB)");
   command.add_flag("--overwrite", options->overwrite, "Replace DST if it is there");
+  CLI::Option* tokenizer = command.add_option(
+      "--tokenizer", options->tokenizer,
+      "Grow the vocabulary to this extended tokenizer: a directory with its files");
+  command
+      .add_option("--new-rows", options->new_rows,
+                  "What rows of new pieces start as: mean or weighted (by bytes) of the rows that "
+                  "spelled their text, or random")
+      ->capture_default_str()
+      ->needs(tokenizer);
+  command
+      .add_option("--pad-vocabulary-to", options->pad_vocabulary_to,
+                  "Rows become a multiple of this; the last ones are never generated")
+      ->capture_default_str()
+      ->needs(tokenizer);
+  command.add_option("--seed", options->seed, "Of random rows")
+      ->capture_default_str()
+      ->needs(tokenizer);
   command.footer(
       "Tokenizer, chat template and configuration go along. DST appears whole or not at all.\n"
       "Example:\n  tigerbot convert smollm2-135m-instruct smollm2-hf --dtype bfloat16\n"
-      "  tigerbot convert smollm2-hf smollm2-q8.gguf --type q8_0");
+      "  tigerbot convert smollm2-hf smollm2-q8.gguf --type q8_0\n"
+      "  tigerbot convert smollm2-hf smollm2-cjk --tokenizer extended-tokenizer");
   command.add_flag("--merge", options->merge,
                    "SRC is a checkpoint of adapters: write the whole model with them merged");
   command.callback([options] {
     const ConvertOptions convert = parse(*options);
     if (train::is_checkpoint(options->source)) {
-      if (convert.to == ConvertOptions::Format::kGguf || convert.dtype || convert.quantized_type) {
+      if (convert.to == ConvertOptions::Format::kGguf || convert.dtype || convert.quantized_type ||
+          convert.grow) {
         fail("{}: a training checkpoint becomes a Hugging Face directory; convert that in turn",
              options->source);
       }

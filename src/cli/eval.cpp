@@ -1,7 +1,9 @@
 #include <CLI/App.hpp>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <memory>
+#include <numbers>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -35,27 +37,31 @@ void run(EvalOptions options) {
   const Perplexity result = measure_perplexity(model, text, options.windows);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const auto bytes = static_cast<double>(text.size());
   if (options.json) {
     print_json({{"tokens", result.tokens},
                 {"nll", result.nll},
                 {"perplexity", result.perplexity()},
                 {"next_token_accuracy", result.next_token_accuracy()},
                 {"bytes", text.size()},
+                {"bits_per_byte", result.nll / bytes / std::numbers::ln2},
+                {"perplexity_per_byte", std::exp(result.nll / bytes)},
                 {"context", result.context},
                 {"stride", result.stride},
                 {"seconds", seconds}});
     return;
   }
-  std::printf("%s",
-              fmt::format("tokens               {}\n"
-                          "nll                  {:.4f}\n"
-                          "perplexity           {:.4f}\n"
-                          "next-token accuracy  {:.4f}\n"
-                          "context, stride      {}, {}\n"
-                          "time                 {:.1f} s\n",
-                          result.tokens, result.nll, result.perplexity(),
-                          result.next_token_accuracy(), result.context, result.stride, seconds)
-                  .c_str());
+  std::printf("%s", fmt::format("tokens               {}\n"
+                                "nll                  {:.4f}\n"
+                                "perplexity           {:.4f}\n"
+                                "perplexity a byte    {:.4f}\n"
+                                "next-token accuracy  {:.4f}\n"
+                                "context, stride      {}, {}\n"
+                                "time                 {:.1f} s\n",
+                                result.tokens, result.nll, result.perplexity(),
+                                std::exp(result.nll / bytes), result.next_token_accuracy(),
+                                result.context, result.stride, seconds)
+                        .c_str());
 }
 
 }  // namespace
@@ -78,6 +84,7 @@ void add_eval_command(CLI::App& app) {
   command.add_flag("--json", options->json, "One JSON object on stdout");
   command.footer(
       "\"nll\" is the sum over the predicted tokens, in nats; perplexity is exp(nll / tokens).\n"
+      "perplexity_per_byte, exp(nll / bytes), compares models with different tokenizers.\n"
       "Example:\n  tigerbot eval smollm2-135m-instruct --perplexity book.txt --stride 512\n"
       "  tigerbot eval smollm2-135m-instruct --next-token rows.jsonl");
   CLI::App& convert =

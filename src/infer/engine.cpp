@@ -214,11 +214,14 @@ bool Engine::step() {
   const at::Tensor logits = decoder_.logits(hidden)
                                 .to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/false)
                                 .contiguous();
+  // Rows past the tokenizer's pieces fill the vocabulary up to a round number: no answer has them.
   const auto vocabulary = static_cast<std::size_t>(logits.size(1));
+  const auto pieces = std::min(
+      vocabulary, static_cast<std::size_t>(tokenizer_.padding_from.value_or(tokenizer_.size())));
   for (std::size_t i = 0; i < sampled.size(); ++i) {
     if (sampled[i]->done) continue;
     float* row = logits.data_ptr<float>() + i * vocabulary;
-    take(*sampled[i], sampled[i]->sampler.sample({row, vocabulary}));
+    take(*sampled[i], sampled[i]->sampler.sample({row, pieces}));
   }
   return true;
 }

@@ -168,6 +168,12 @@ std::unique_ptr<Tokenizer> make_gguf_tokenizer(const GgufTokenizer& gguf, const 
   if (gguf.eos_id) tokenizer->eos_id = gguf.eos_id;
   if (gguf.unk_id) tokenizer->unk_id = gguf.unk_id;
   if (gguf.pad_id) tokenizer->pad_id = gguf.pad_id;
+  auto used = static_cast<std::size_t>(tokenizer->size());
+  while (used > 0 && used <= gguf.tokens.size() &&
+         type_of(gguf, used - 1, path) == PieceType::kUnused) {
+    --used;
+  }
+  if (used < gguf.tokens.size()) tokenizer->padding_from = static_cast<std::int64_t>(used);
   return tokenizer;
 }
 

@@ -82,6 +82,8 @@ class Tokenizer {
   std::optional<TokenId> eos_id;
   std::optional<TokenId> pad_id;
   std::optional<TokenId> unk_id;
+  /// Ids from here on stand for nothing: they fill a vocabulary up and are never generated.
+  std::optional<std::int64_t> padding_from;
   /// What kind it is, for people: "byte-level BPE", "SentencePiece unigram", "WordPiece".
   std::string kind;
 };

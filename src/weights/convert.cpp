@@ -48,23 +48,24 @@ Json gguf_tokenizer_config(const ModelFiles& files, const GgufTokenizer& tokeniz
 namespace {
 
 // What goes along unchanged from one Hugging Face directory to another.
-constexpr std::array kCompanions = {"tokenizer.json",
-                                    "tokenizer.model",
-                                    "tokenizer_config.json",
-                                    "special_tokens_map.json",
-                                    "added_tokens.json",
-                                    "vocab.txt",
-                                    "vocab.json",
-                                    "merges.txt",
-                                    "generation_config.json",
-                                    "chat_template.jinja",
-                                    "chat_template.json",
+constexpr std::array kCompanions = {"generation_config.json",
                                     "modules.json",
                                     "sentence_bert_config.json",
                                     "config_sentence_transformers.json",
                                     "1_Pooling/config.json",
                                     "README.md",
                                     "LICENSE"};
+
+// The tokenizer's: from the same place, or from another one's folder.
+constexpr std::array kTokenizerFiles = {"tokenizer.json",
+                                        "tokenizer.model",
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json",
+                                        "added_tokens.json",
+                                        "vocab.txt",
+                                        "vocab.json",
+                                        "merges.txt"};
+constexpr std::array kTemplateFiles = {"chat_template.jinja", "chat_template.json"};
 
 std::string dtype_name(at::ScalarType type) {
   if (type == at::kFloat) return "float32";
@@ -130,8 +131,42 @@ void write_sentence_modules(const SentenceEmbedding& sentence, const ModelConfig
   write_file(folder / "1_Pooling" / "config.json", pooling.dump(2) + "\n");
 }
 
+/// Copies those of `names` that are there.
+template <class Names>
+void copy_files(const std::filesystem::path& from, const std::filesystem::path& to,
+                const Names& names) {
+  for (const char* name : names) {
+    if (!std::filesystem::exists(from / name)) continue;
+    create_folders((to / name).parent_path());
+    write_file(to / name, read_file(from / name));
+  }
+}
+
+/// The files of the tokenizer that the model was grown to. The model's own chat template stays
+/// where the tokenizer brings none.
+void copy_new_tokenizer(const ModelFiles& files, const std::filesystem::path& folder,
+                        const GrowOptions& grow) {
+  copy_files(grow.tokenizer, folder, kTokenizerFiles);
+  copy_files(grow.tokenizer, folder, kTemplateFiles);
+  const bool brings =
+      !read_chat_template(grow.tokenizer, read_tokenizer_config(grow.tokenizer)).empty();
+  if (!brings && !files.chat_template.empty())
+    write_file(folder / "chat_template.jinja", files.chat_template);
+}
+
+/// Puts the size of a grown model, and ids that changed with the tokenizer, into its config.json or
+/// generation_config.json. `before` is the model as it was.
+void follow_growth(const ModelConfig& before, const ModelConfig& now,
+                   nlohmann::ordered_json& json) {
+  if (json.contains("vocab_size")) json["vocab_size"] = now.vocab_size;
+  if (now.bos_token_id != before.bos_token_id) json["bos_token_id"] = *now.bos_token_id;
+  if (now.pad_token_id != before.pad_token_id) json["pad_token_id"] = *now.pad_token_id;
+  if (now.eos_token_ids != before.eos_token_ids) json["eos_token_id"] = now.eos_token_ids.front();
+}
+
 void write_companions_of_gguf(const ModelFiles& files, const std::filesystem::path& folder,
-                              std::optional<at::ScalarType> dtype) {
+                              std::optional<at::ScalarType> dtype,
+                              const std::optional<GrowOptions>& grow) {
   ModelConfig config = files.config;
   if (dtype) config.torch_dtype = dtype_name(*dtype);
   write_file(folder / "config.json", format_model_config(config));
@@ -139,6 +174,10 @@ void write_companions_of_gguf(const ModelFiles& files, const std::filesystem::pa
     write_file(folder / "generation_config.json", generation_config_of(config).dump(2) + "\n");
   }
   if (files.sentence) write_sentence_modules(*files.sentence, config, folder);
+  if (grow) {
+    copy_new_tokenizer(files, folder, *grow);
+    return;
+  }
   const GgufTokenizer tokenizer = read_gguf_tokenizer(*files.gguf);
   write_file(folder / "tokenizer.json",
              tokenizer_json_from_gguf(tokenizer, files.gguf->header.path).dump());
@@ -147,7 +186,7 @@ void write_companions_of_gguf(const ModelFiles& files, const std::filesystem::pa
 }
 
 void copy_companions(const ModelFiles& files, const std::filesystem::path& folder,
-                     std::optional<at::ScalarType> dtype) {
+                     std::optional<at::ScalarType> dtype, const std::optional<GrowOptions>& grow) {
   // Everything that the file says stays; only the type may change.
   nlohmann::ordered_json config =
       nlohmann::ordered_json::parse(read_file(files.path / "config.json"));
@@ -156,19 +195,27 @@ void copy_companions(const ModelFiles& files, const std::filesystem::path& folde
     config["torch_dtype"] = dtype_name(*dtype);
   }
   config.erase("quantization_config");  // what is written is dense
+  const ModelConfig before = parse_model_config(config.dump(), "config.json");
+  if (grow) follow_growth(before, files.config, config);
   write_file(folder / "config.json", config.dump(2) + "\n");
-  for (const char* name : kCompanions) {
-    const auto from = files.path / name;
-    if (!std::filesystem::exists(from)) continue;
-    create_folders((folder / name).parent_path());
-    write_file(folder / name, read_file(from));
+  copy_files(files.path, folder, kCompanions);
+  if (!grow) {
+    copy_files(files.path, folder, kTokenizerFiles);
+    copy_files(files.path, folder, kTemplateFiles);
+    return;
   }
+  copy_new_tokenizer(files, folder, *grow);
+  const auto generation = folder / "generation_config.json";
+  if (!std::filesystem::exists(generation)) return;
+  nlohmann::ordered_json settings = nlohmann::ordered_json::parse(read_file(generation));
+  follow_growth(before, files.config, settings);
+  write_file(generation, settings.dump(2) + "\n");
 }
 
 void convert_to_hugging_face(const ModelFiles& files, const std::filesystem::path& destination,
                              const ConvertOptions& options) {
   AtomicFolder folder(destination);
-  write_companions(files, folder.path(), options.dtype);
+  write_companions(files, folder.path(), options.dtype, options.grow);
   Progress progress("convert", files.tensors->total_bytes(), {.unit = Progress::Unit::kBytes});
   write_safetensors_folder(folder.path(), safetensors_of(files, options, progress),
                            options.max_shard_bytes);
@@ -277,9 +324,11 @@ std::vector<std::byte> gguf_bytes(const StoredTensor& stored, const MappedName& 
 }
 
 void add_metadata(const ModelFiles& files, GgmlType type, const std::string& name,
-                  GgufWriter& writer) {
+                  const ConvertOptions& options, GgufWriter& writer) {
+  const auto& tokenizer = options.grow ? options.grow->tokenizer : files.path;
   if (files.gguf) {
     for (const auto& [key, value] : files.gguf->header.metadata) {
+      if (options.grow && (key.starts_with("tokenizer.") || key.ends_with(".vocab_size"))) continue;
       if (key == "general.file_type" || key == "general.alignment" ||
           key == "general.quantization_version") {
         continue;
@@ -289,7 +338,9 @@ void add_metadata(const ModelFiles& files, GgmlType type, const std::string& nam
   } else {
     add_gguf_config(writer, files.config);
     writer.add("general.name", name);
-    add_gguf_tokenizer(writer, gguf_tokenizer_from_folder(files.path, files.config));
+  }
+  if (!files.gguf || options.grow) {
+    add_gguf_tokenizer(writer, gguf_tokenizer_from_folder(tokenizer, files.config));
     // Chat models may end a turn and a text with different tokens.
     const auto eos = files.config.eos_token_ids;
     const auto& ends = files.eos_token_ids;
@@ -309,7 +360,7 @@ void convert_to_gguf(const ModelFiles& files, const std::filesystem::path& desti
                      const ConvertOptions& options) {
   const GgmlType wanted = matrix_type(files, options);
   GgufWriter writer;
-  add_metadata(files, wanted, destination.stem().string(), writer);
+  add_metadata(files, wanted, destination.stem().string(), options, writer);
   Progress progress("convert", files.tensors->total_bytes(), {.unit = Progress::Unit::kBytes});
   if (files.config.rope_scaling.kind == RopeScaling::Kind::kLlama3) {
     const std::vector<float> factors = llama3_frequency_factors(files.config);
@@ -376,8 +427,9 @@ void convert_model(const std::filesystem::path& source, const std::filesystem::p
     fail("{} is not written; F32, F16, BF16, Q8_0, Q4_0 and Q4_1 are",
          ggml_type_info(*options.quantized_type).name);
   }
-  const ModelFiles files = open_model(source);
+  ModelFiles files = open_model(source);
   check_destination(source, destination, options);
+  if (options.grow) files = grow_model(files, *options.grow);
   if (options.to == ConvertOptions::Format::kGguf) {
     convert_to_gguf(files, destination, options);
   } else {
@@ -386,11 +438,11 @@ void convert_model(const std::filesystem::path& source, const std::filesystem::p
 }
 
 void write_companions(const ModelFiles& files, const std::filesystem::path& folder,
-                      std::optional<at::ScalarType> dtype) {
+                      std::optional<at::ScalarType> dtype, const std::optional<GrowOptions>& grow) {
   if (files.gguf) {
-    write_companions_of_gguf(files, folder, dtype);
+    write_companions_of_gguf(files, folder, dtype, grow);
   } else {
-    copy_companions(files, folder, dtype);
+    copy_companions(files, folder, dtype, grow);
   }
 }
 

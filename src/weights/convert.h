@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "weights/ggml_types.h"
+#include "weights/grow_vocabulary.h"
 #include "weights/model_files.h"
 
 namespace tigerbot {
@@ -22,6 +23,8 @@ struct ConvertOptions {
   std::optional<GgmlType> quantized_type;
   std::uint64_t max_shard_bytes = 5'000'000'000;
   bool overwrite = false;
+  /// Grow the vocabulary to another tokenizer's.
+  std::optional<GrowOptions> grow;
 };
 
 /// Writes the model at `source` (a Hugging Face directory or GGUF) to `destination` (a directory,
@@ -34,6 +37,7 @@ void convert_model(const std::filesystem::path& source, const std::filesystem::p
 /// Writes all of a model but its weights into `folder`, as a Hugging Face directory has it:
 /// configuration, tokenizer, chat template, generation defaults. `dtype` as in ConvertOptions.
 void write_companions(const ModelFiles& files, const std::filesystem::path& folder,
-                      std::optional<at::ScalarType> dtype);
+                      std::optional<at::ScalarType> dtype,
+                      const std::optional<GrowOptions>& grow = std::nullopt);
 
 }  // namespace tigerbot

@@ -55,6 +55,27 @@ std::string plain_greedy(Decoder& decoder, std::string text, int count) {
   return answer;
 }
 
+/// The same characters, but all past the first ten fill the vocabulary up.
+class FilledUpTokenizer : public CharacterTokenizer {
+ public:
+  FilledUpTokenizer() { padding_from = 10; }
+};
+
+TEST(Engine, NeverGeneratesIdsThatFillTheVocabularyUp) {
+  const auto decoder = tiny_decoder();
+  for (const double temperature : {0.0, 5.0}) {
+    const FilledUpTokenizer tokenizer;
+    Engine engine(*decoder, tokenizer, {});
+    GenerationRequest request = request_of("The quick brown fox", 50);
+    request.sampling.temperature = temperature;
+    std::string text;
+    engine.submit(request, [&](const GenerationUpdate& update) { text += update.text; });
+    engine.run();
+    EXPECT_FALSE(text.empty());
+    for (const char c : text) EXPECT_LT(c, 32 + 10);
+  }
+}
+
 TEST(Engine, EqualsWholeForwardPasses) {
   const auto decoder = tiny_decoder();
   const std::string expected = plain_greedy(*decoder, "The quick brown fox", 24);

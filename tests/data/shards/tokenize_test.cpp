@@ -13,6 +13,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "base/scratch_folder.h"
+#include "data/shards/inspect_shard.h"
 #include "data/shards/token_shard.h"
 
 namespace tigerbot::data {
@@ -117,6 +118,23 @@ TEST_F(TokenizeTest, KeepsDocumentsInTheirOrderAndCountsThem) {
   EXPECT_EQ(manifest.bin_sha256, sha256_hex(read_file(options_.output.string() + ".bin")));
   EXPECT_EQ(manifest.idx_sha256, sha256_hex(read_file(options_.output.string() + ".idx")));
   EXPECT_EQ(output().size(), 3u);  // and nothing else is left
+}
+
+TEST_F(TokenizeTest, AShardCanBeInspected) {
+  run();
+  EXPECT_TRUE(is_shard(options_.output));
+  EXPECT_TRUE(is_shard(options_.output.string() + ".bin"));
+  EXPECT_FALSE(is_shard(folder_ / "in" / "rows.jsonl"));
+  const Json found = inspect_shard(options_.output, /*checksums=*/true);
+  EXPECT_EQ(found["documents"], 300);
+  EXPECT_EQ(found["type"], "uint16");
+  EXPECT_EQ(found["manifest"]["sources"]["books"]["documents"], 100);
+  EXPECT_NE(format_shard_inspection(found).find("web/news"), std::string::npos);
+  std::string bytes = read_file(options_.output.string() + ".bin");
+  bytes[7] ^= 1;
+  write_file(options_.output.string() + ".bin", bytes);
+  EXPECT_NE(error_of([&] { inspect_shard(options_.output, true); }).find("checksum"),
+            std::string::npos);
 }
 
 TEST_F(TokenizeTest, ThreadsAndPartsDoNotChangeTheBytes) {
