@@ -132,7 +132,7 @@ Json Run::plan() {
       std::max<std::int64_t>(1, recipe_.train.global_batch_tokens / run.sequence_length) *
       run.sequence_length;
   const double tokens = static_cast<double>(step_tokens) * static_cast<double>(total_steps_);
-  // What the fused step reaches of the peak on this kind of machine (docs/training.md).
+  // Assumed, not measured: the share of the peak that a step is reckoned to reach.
   constexpr double kShareOfPeak = 0.6;
   return {{"objective", objective_->name()},
           {"parameters", run.parameters},
