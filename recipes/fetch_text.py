@@ -9,7 +9,8 @@ without installing them: the standing test corpus.
 Writes en.jsonl, zh.jsonl, zh-Hant.jsonl, ja.jsonl and ko.jsonl (rows of text, source, package,
 version, file, licence), manifest.json (what came from where, with checksums and licences) and
 licences/PACKAGE.txt (the package's own copyright file). A paragraph that stands in several
-documents is kept in the first. Packages are fetched with `apt-get download`, checked against their
+documents is kept in the first. Files whose charset or language is not what it seems are dropped
+and named in the manifest. Packages are fetched with `apt-get download`, checked against their
 SHA-256 and unpacked into a folder of the cache; what is there already is not fetched again, so that
 a second run, or one that goes on after a stop, is quick. Packages that this release lacks are
 passed over and named. Needs apt, dpkg-deb and Python 3.9 or newer, and no root where apt's package
@@ -18,6 +19,7 @@ lists are there.
 
 import argparse
 import concurrent.futures
+import functools
 import gzip
 import hashlib
 import json
@@ -50,7 +52,7 @@ sqlite3-doc erlang-doc octave-doc debian-kernel-handbook
 
 LANGUAGES = ["en", "zh", "zh-Hant", "ja", "ko"]
 # Changes when the extraction does: what an older version of this script extracted is then redone.
-EXTRACTION = 1
+EXTRACTION = 2
 ENGLISH_PACKAGE_SHARE = 0.065  # no package gives more than this share of the English text
 
 
@@ -354,7 +356,7 @@ def extractor(path):
     for ending in (".gz",):
         if name.endswith(ending):
             name = name[: -len(ending)]
-    if name.endswith((".html", ".htm", ".page")):
+    if re.search(r"\.(html|htm|page)(\.[a-z]{2}([-_][a-z]{2})?)?(\.(%s))?$" % "|".join(CHARSETS), name):
         return from_html
     if re.search(r"/man/(?:[^/]+/)?man\d[^/]*/[^/]+\.\d\w*$", name):
         return from_man
@@ -388,17 +390,58 @@ def other_language(path):
                for c in codes | set(dotted))
 
 
-# Characters that only one of the two scripts has, frequent ones.
-SIMPLIFIED = set("这个们来为国时说会发经对过还进没动样现开关问间无书长门见东车马头实点边听写话请让认应该种类"
-                 "数据线条件网页图级统设结构终号从单务处显变换错误启压缩载码简繁")
-TRADITIONAL = set("這個們來為國時說會發經對過還進沒動樣現開關問間無書長門見東車馬頭實點邊聽寫話請讓認應該種類"
-                  "數據線條網頁圖級統設結構終號從單務處顯變換錯誤啟壓縮載碼簡繁")
-SIMPLIFIED, TRADITIONAL = SIMPLIFIED - TRADITIONAL, TRADITIONAL - SIMPLIFIED
+# The frequent characters of a language. Bytes read with another language's charset are letters all
+# the same (GB18030 reads nearly anything as Chinese), but rare ones: of 100 letters of the packages'
+# pages at least 26 are in these sets, of 105 Korean pages that were read as Chinese at most 16.
+CHINESE = set(
+    "的一是不了在有人我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里"
+    "用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心她本前开但因只从想实"
+    "日军者意无力它与长把机十民第公此已工使情明性知全三又关点正业外将两高间由问很最重并物手应战向头文体政"
+    "美相见被利什二等产或新己制身果加西斯月话合回特代内信表化老给世位次度门任常先海通教儿原东声提立及比员"
+    "解水名真论处走义各入几口认条平系气题活尔更别打女变四神总何电数安少报才结反受目太量再感建务做接必场件"
+    "计管期市直德资命山金指克许统区保至队形社便空决治展马科司五基眼书非则听白却界达光放强即像难且权思王象"
+    "完设式色路记南品住告类求据程北边死张该交规万取拉格望觉术领共确传师观清今切院让识候带导争运"
+    "輸输码選择選項檔文件鍵键盤令行参參數数值預预默認認設置設定使用用戶户程序程式安装裝系統统包版本命"
+    "這個們來為國時說會對後過發經還進動樣開從實軍無與長機關點業將兩間問並應戰頭體見產話給門兒東聲員論處"
+    "義幾條氣題爾別變總電報結務場計資許區隊決馬書則聽達強難權記類據邊張該規萬覺術領確傳師觀讓識帶導爭運"
+    "單网網页頁图圖错誤误符串字列執执輸支持名称稱目录錄格式返回值函数數")
+KOREAN = set(
+    "이다는을를의에가은로하고지한기사있도어나서해자시리그대인스일들정수으보전만아면제된것라여우할습니까되"
+    "모경용않부러과와음없때및등내장원설래요구조상파트드세적성안방식문주비오치행공개동")
+JAPANESE = set(
+    "あいうえおかがきくけげこごさざしすせそただちっつてでとどなにぬねのはばびべほまみむめもやゆよらりるれろわを"
+    "んアイウエオカキクグコサシジスセタダチッテデトドナニネノバパフブプベマミムメモャュョラリルレロンー"
+    "日本語使用設定場合指定文字列時行表示定義方法以下上必要変更関数名前")
+FREQUENT = {"zh": CHINESE, "zh-Hant": CHINESE, "ja": JAPANESE, "ko": KOREAN}
+LEAST_FREQUENT = 0.2  # share of them below which a text is not what it seems
+CJK_LETTERS = re.compile(r"[\u3041-\u3096\u30a1-\u30fc\u3400-\u9fff\uac00-\ud7a3\ue000-\uf8ff\uff66-\uff9d]")
+
+
+def frequent_share(language, text):
+    """Share of the text's Chinese, Japanese and Korean letters that are frequent in the language; 0
+    where it has none. Private characters, which only misreadings hold, count as letters."""
+    letters = CJK_LETTERS.findall(text)
+    return sum(c in FREQUENT[language] for c in letters) / max(1, len(letters))
+
+
+@functools.lru_cache(maxsize=None)
+def script_of(character):
+    """1: only traditional Chinese has it, -1: only simplified, 0: both or neither; by what the two
+    scripts' own charsets hold."""
+    def is_in(charset):
+        try:
+            return bool(character.encode(charset))
+        except UnicodeEncodeError:
+            return False
+    return is_in("big5") - is_in("gb2312")
+
+
 ENGLISH_WORDS = re.compile(r"\b(the|of|and|to|is|in|that|for|a|you|it|are|be|this|with|or|as|not)\b", re.I)
 
 
-def language_of(text):
-    """"en", "zh", "zh-Hant", "ja", "ko" or None, by script and by the most frequent words."""
+def language_of(text, expected=None):
+    """"en", "zh", "zh-Hant", "ja", "ko" or None, by script and by the most frequent words.
+    `expected`, the language of the file's name, decides where a Chinese text is of either script."""
     kana = len(re.findall(r"[\u3041-\u30fe]", text))
     hangul = len(re.findall(r"[\uac00-\ud7a3]", text))
     han = len(re.findall(r"[\u3400-\u9fff]", text))
@@ -411,22 +454,91 @@ def language_of(text):
     if kana > 0.08 * (kana + han) and kana + han > 0.35 * letters:
         return "ja"
     if han > 0.35 * letters:
-        simplified = sum(c in SIMPLIFIED for c in text)
-        traditional = sum(c in TRADITIONAL for c in text)
-        return "zh-Hant" if traditional > simplified else "zh"
+        script = sum(map(script_of, re.findall(r"[\u3400-\u9fff]", text)))
+        return "zh-Hant" if script > 0 or (script == 0 and expected == "zh-Hant") else "zh"
     words = len(re.findall(r"[A-Za-z]+", text))
     if kana + hangul + han < 0.05 * letters and words and len(ENGLISH_WORDS.findall(text)) > 0.12 * words:
         return "en"
     return None
 
 
-def decode(data):
-    for encoding in ("utf-8", "gb18030", "euc-jp", "euc-kr", "big5"):
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
+def is_plausible(language, text, expected=None):
+    """Whether a text that looks like `language` can be it: its letters are the language's frequent
+    ones, and the file's name does not say another language (an untranslated page is English)."""
+    if language == "en":
+        return True
+    if expected and expected.split("-")[0] != language.split("-")[0]:
+        return False
+    return frequent_share(language, text) >= LEAST_FREQUENT
+
+
+# --- charsets ------------------------------------------------------------------------------------
+
+# A charset's name, as pages, folders and file names write it, and the superset that is really used.
+CHARSETS = {
+    "utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8",
+    "euc-kr": "cp949", "euckr": "cp949", "ks_c_5601-1987": "cp949", "cp949": "cp949", "uhc": "cp949",
+    "euc-jp": "euc-jp", "eucjp": "euc-jp", "ujis": "euc-jp", "iso-2022-jp": "iso2022_jp",
+    "shift_jis": "cp932", "shift-jis": "cp932", "sjis": "cp932", "cp932": "cp932",
+    "gb2312": "gb18030", "gbk": "gb18030", "gb18030": "gb18030", "euc-cn": "gb18030",
+    "big5": "big5hkscs", "big5-hkscs": "big5hkscs", "euc-tw": "big5hkscs",
+    "iso-8859-1": "cp1252", "iso8859-1": "cp1252", "latin1": "cp1252", "windows-1252": "cp1252",
+}
+CHARSETS_OF = {"ko": ["cp949"], "ja": ["euc-jp", "cp932"], "zh": ["gb18030"], "zh-Hant": ["big5hkscs"]}
+DECLARED = re.compile(rb"""(?:<meta\b[^>]*?charset|<\?xml\b[^>]*?encoding)\s*=\s*["']?\s*([\w.-]+)""", re.I)
+
+
+def parts_of(path):
+    """Folders, and what stands between the dots of the file's name, the last first: these name
+    languages and charsets (man/ja.eucJP/man1, index.zh-tw.html, bind.html.ko.euc-kr)."""
+    return [part.lower() for part in re.split(r"[/.:]", path)[::-1]]
+
+
+def named_language(path):
+    """"zh", "zh-Hant", "ja", "ko" or None, as the file's name or a folder's says."""
+    for part in parts_of(path):
+        match = re.fullmatch(r"(zh|ja|ko)(?:[-_](\w+))?", part)
+        if match:
+            traditional = match.group(2) in ("tw", "hk", "hant")
+            return "zh-Hant" if match.group(1) == "zh" and traditional else match.group(1)
     return None
+
+
+def named_charset(path, data):
+    """Python's name of the charset that the page says it has, or else its file's name."""
+    declared = DECLARED.search(data[:4096])
+    names = [declared.group(1).decode("ascii", "replace").lower()] if declared else []
+    return next((CHARSETS[name] for name in names + parts_of(path) if name in CHARSETS), None)
+
+
+def decoded(data, charset):
+    try:
+        return data.decode(charset)
+    except UnicodeDecodeError:
+        return None
+
+
+def decode(path, data):
+    """The text of a file, or None. What is valid UTF-8 is UTF-8; else the charset that is declared
+    decides, and only where there is none, or the bytes do not fit it, is it guessed: it is the one
+    that gives the most frequent letters. (That bytes fit a charset proves nothing: nearly all
+    EUC-KR text is valid GB18030.)"""
+    charset = named_charset(path, data)
+    for known in (["iso2022_jp"] if charset == "iso2022_jp" else []) + ["utf-8", charset]:
+        text = known and decoded(data, known)
+        if text is not None:
+            return text.removeprefix("\ufeff")
+    expected = named_language(path)
+    candidates = []
+    for language in [expected] if expected else CHARSETS_OF:
+        for charset in CHARSETS_OF[language]:
+            text = decoded(data, charset)
+            if text is not None:
+                candidates.append((frequent_share(language, text), text))
+    share, text = max(candidates, key=lambda candidate: candidate[0], default=(0, None))
+    if share >= LEAST_FREQUENT and len(CJK_LETTERS.findall(text)) >= 20:
+        return text
+    return decoded(data, "cp1252")  # an accent or a quotation mark in English; nonsense is no English
 
 
 def files_of(folder):
@@ -474,6 +586,23 @@ def licence_of(folder, name):
     return "; ".join(names[:6]) or "see the copyright file", text
 
 
+def text_of(inside, data):
+    """Language and paragraphs of a file. The language is None where it is none of ours, "garbled"
+    where the file cannot be decoded or its text is not what it seems: a wrong charset or language."""
+    make = extractor(inside.split(":")[-1])
+    text = decode(inside, data)
+    if text is None:
+        return "garbled", []
+    if make is None or len(text) > 4 << 20:
+        return None, []
+    paragraphs = make(text)
+    sample, expected = "\n".join(paragraphs)[:200000], named_language(inside)
+    language = language_of(sample, expected)
+    if language and not is_plausible(language, sample, expected):
+        return "garbled", []
+    return language, paragraphs
+
+
 def extract(name, record, deb, cache):
     """Rows (language, file, paragraphs) of one package, in a file of the cache."""
     target = cache / f"{name}_{record['Version'].replace(':', '%3a')}.v{EXTRACTION}.jsonl"
@@ -487,17 +616,17 @@ def extract(name, record, deb, cache):
         if unpacked.returncode != 0:
             raise RuntimeError(f"cannot be unpacked: {unpacked.stderr.strip()}")
         licence, copyright_text = licence_of(folder, name)
+        rows, dropped = [], []
+        for inside, data in files_of(folder):
+            language, paragraphs = text_of(inside, data)
+            if language == "garbled":
+                dropped.append(inside)
+            elif language:
+                rows.append([language, inside, paragraphs])
         with open(partial, "w", encoding="utf-8") as out:
-            out.write(json.dumps({"licence": licence, "copyright": copyright_text}) + "\n")
-            for inside, data in files_of(folder):
-                text = decode(data)
-                make = extractor(inside.split(":")[-1])
-                if text is None or make is None or len(text) > 4 << 20:
-                    continue
-                paragraphs = make(text)
-                language = language_of("\n".join(paragraphs)[:200000])
-                if language:
-                    out.write(json.dumps([language, inside, paragraphs], ensure_ascii=False) + "\n")
+            header = {"licence": licence, "copyright": copyright_text, "dropped": dropped}
+            for row in [header, *rows]:
+                out.write(json.dumps(row, ensure_ascii=False) + "\n")
         os.replace(partial, target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -620,10 +749,11 @@ def main():
             header, counts = corpus.add(name, record, file)
             (out / "licences" / f"{name}.txt").write_text(header["copyright"])
             manifest.append({"package": name, "version": record["Version"], "sha256": record["SHA256"],
-                             "path": record["Filename"], "licence": header["licence"], "text": counts})
+                             "path": record["Filename"], "licence": header["licence"], "text": counts,
+                             "dropped": header["dropped"]})
             say(f"{name} {record['Version']}: " + (", ".join(
                 f"{l} {c['documents']} documents, {c['bytes'] / 1e6:.2f} MB" for l, c in sorted(counts.items()))
-                or "nothing new"))
+                or "nothing new") + (f"; {len(header['dropped'])} garbled files dropped" if header["dropped"] else ""))
     if not manifest:
         die("no package could be fetched")
     corpus.commit()
