@@ -36,6 +36,21 @@ run_program() {
   [ "$bad" = 0 ] || show_failures "$status"
 }
 
+# run_scripts NAME: the same for a folder of Python tests (unittest, of the standard library).
+run_scripts() {
+  local name=$1 script status ok bad start=$SECONDS
+  for script in "$root/tests/$name"/*_test.py; do
+    status=0
+    python3 -B "$script" -v >"$log" 2>&1 || status=$?
+    ok=$(grep -cE ' \.\.\. ok$' "$log" || true)
+    bad=$(grep -cE ' \.\.\. (FAIL|ERROR)$' "$log" || true)
+    [ "$status" = 0 ] || [ "$bad" != 0 ] || bad=1
+    passed=$((passed + ok)) failed=$((failed + bad))
+    printf '%-14s %5d passed %3d failed   %ds\n' "$name" "$ok" "$bad" $((SECONDS - start))
+    [ "$bad" = 0 ] || tail -n 60 "$log"
+  done
+}
+
 # The lines between "RUN" and "FAILED" of each test that failed, and the end of a crash.
 show_failures() {
   awk '/^\[ RUN      \]/ { text = "" }
@@ -53,6 +68,10 @@ mapfile -t all < <(ctest --test-dir "$root/build" -N | sed -n 's/^ *Test *#[0-9]
 [ $# -gt 0 ] || set -- "${all[@]}"
 for name in "$@"; do
   program=$root/build/tests/$name/test_$name
+  if compgen -G "$root/tests/$name/*_test.py" >/dev/null; then
+    run_scripts "$name"
+    continue
+  fi
   [ -x "$program" ] || die "there is no test program for \"$name\"; the folders are: ${all[*]}"
   run_program "$name" "$program"
 done

@@ -299,10 +299,12 @@ TokenizeResult tokenize(const Tokenizer& tokenizer, const TokenizeOptions& optio
     check_output(options);
     plan = plan_tokenizing(tokenizer, options);
     if (communicator.rank() != 0) return;
+    // Before the work rather than after it, and before a folder is made for it; shards of single
+    // sources are checked when their names are known.
+    const bool checks = !options.split_by_source;
+    if (checks && !std::filesystem::exists(folder)) check_free(options.output, options);
     prepare_folder(folder, plan.key);
-    // Before the work rather than after it; shards of single sources are checked when their names
-    // are known.
-    if (!std::filesystem::exists(joining_mark(folder)) && !options.split_by_source)
+    if (checks && !std::filesystem::exists(joining_mark(folder)))
       check_free(options.output, options);
   });
   const bool shows = communicator.rank() == 0;
