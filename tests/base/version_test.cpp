@@ -10,8 +10,8 @@ namespace {
 
 TEST(Version, NamesAReleaseAndACommit) {
   EXPECT_TRUE(std::regex_match(std::string(version()), std::regex("[0-9]+\\.[0-9]+\\.[0-9]+")));
-  EXPECT_TRUE(std::regex_match(std::string(git_commit()),
-                               std::regex("unknown|[0-9a-f]{12,40}(-dirty)?")));
+  EXPECT_TRUE(
+      std::regex_match(std::string(git_commit()), std::regex("unknown|[0-9a-f]{12,40}(-dirty)?")));
 }
 
 }  // namespace
