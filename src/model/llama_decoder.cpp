@@ -33,7 +33,7 @@ LlamaAttention::LlamaAttention(const ModelConfig& config, const std::string& nam
   }
 }
 
-at::Tensor LlamaAttention::operator()(const at::Tensor& x, const ops::RopeAngles& angles,
+at::Tensor LlamaAttention::operator()(const ops::NormedInput& x, const ops::RopeAngles& angles,
                                       const Sequences& sequences, const StepCache* cache) const {
   at::Tensor q, k, v;  // [tokens, heads or kv_heads, head_dim]
   if (at::GradMode::is_enabled() && !cache && q_proj_.is_plain() && k_proj_.is_plain() &&
@@ -44,9 +44,9 @@ at::Tensor LlamaAttention::operator()(const at::Tensor& x, const ops::RopeAngles
     k = parts[1];
     v = parts[2].contiguous();  // kept for the backward pass without the other two
   } else {
-    q = q_proj_(x);
-    k = k_proj_(x);
-    v = v_proj_(x);
+    q = q_proj_(x.x);
+    k = k_proj_(x.x);
+    v = v_proj_(x.x);
   }
   q = q.unflatten(1, {-1, head_dim_});
   k = k.unflatten(1, {-1, head_dim_});
@@ -79,14 +79,14 @@ LlamaMlp::LlamaMlp(const ModelConfig& config, const std::string& name)
       down_proj_(name + ".down_proj", config.intermediate_size, config.hidden_size,
                  config.mlp_bias) {}
 
-at::Tensor LlamaMlp::operator()(const at::Tensor& x) const {
+at::Tensor LlamaMlp::operator()(const ops::NormedInput& x) const {
   if (at::GradMode::is_enabled() && gate_proj_.is_plain() && up_proj_.is_plain() &&
       down_proj_.is_plain()) {
     const std::vector<at::Tensor> wide =
         ops::parallel_linears(x, {gate_proj_.weight(), up_proj_.weight()});
     return ops::swiglu_linear(wide[0], wide[1], down_proj_.weight());
   }
-  return down_proj_(ops::swiglu(gate_proj_(x), up_proj_(x)));
+  return down_proj_(ops::swiglu(gate_proj_(x.x), up_proj_(x.x)));
 }
 
 void LlamaMlp::append_parameters(std::vector<Parameter>& list) {
@@ -162,16 +162,17 @@ std::pair<at::Tensor, at::Tensor> LlamaDecoder::run_layer(
   const LlamaLayer& layer = layers_[i];
   const RmsNorm& next_norm = i + 1 < layers_.size() ? layers_[i + 1].input_norm : norm_;
   // x = x + attention(norm(x)); x = x + mlp(norm(x)); each sum is fused with the norm after it.
-  const std::pair<at::Tensor, at::Tensor> middle =
-      layer.post_attention_norm.add(layer.attention(normed, angles, sequences, cache), x);
-  const at::Tensor change = recompute_mlp ? recompute(
-                                                [&layer](const std::vector<at::Tensor>& in) {
-                                                  return std::vector{layer.mlp(in[0])};
-                                                },
-                                                {middle.first})
-                                                .front()
-                                          : layer.mlp(middle.first);
-  return next_norm.add(change, middle.second);
+  const auto [middle_normed, middle] = layer.post_attention_norm.add(
+      layer.attention(layer.input_norm.made_from(x, normed), angles, sequences, cache), x);
+  const at::Tensor change =
+      recompute_mlp ? recompute(
+                          [&layer](const std::vector<at::Tensor>& in) {
+                            return std::vector{layer.mlp({in[0], {}, {}})};
+                          },
+                          {middle_normed})
+                          .front()
+                    : layer.mlp(layer.post_attention_norm.made_from(middle, middle_normed));
+  return next_norm.add(change, middle);
 }
 
 at::Tensor LlamaDecoder::forward(const at::Tensor& ids, const Sequences& sequences,

@@ -12,6 +12,7 @@
 #include "model/norm.h"
 #include "model/rope_table.h"
 #include "ops/decode_step.h"
+#include "ops/fused_linear.h"
 #include "ops/linear.h"
 
 namespace tigerbot {
@@ -23,7 +24,7 @@ class LlamaAttention {
   LlamaAttention(const ModelConfig& config, const std::string& name, std::size_t layer);
 
   /// x [tokens, hidden_size] -> like x.
-  at::Tensor operator()(const at::Tensor& x, const ops::RopeAngles& angles,
+  at::Tensor operator()(const ops::NormedInput& x, const ops::RopeAngles& angles,
                         const Sequences& sequences, const StepCache* cache) const;
 
   void append_parameters(std::vector<Parameter>& list);
@@ -44,7 +45,7 @@ class LlamaMlp {
   LlamaMlp(const ModelConfig& config, const std::string& name);
 
   /// x [tokens, hidden_size] -> like x.
-  at::Tensor operator()(const at::Tensor& x) const;
+  at::Tensor operator()(const ops::NormedInput& x) const;
 
   void append_parameters(std::vector<Parameter>& list);
   void append_linears(std::vector<Linear*>& list);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/parameters.h"
+#include "ops/fused_linear.h"
 #include "ops/ops.h"
 
 namespace tigerbot {
@@ -23,6 +24,11 @@ class RmsNorm {
   /// (norm(x + residual), x + residual).
   std::pair<at::Tensor, at::Tensor> add(const at::Tensor& x, const at::Tensor& residual) const {
     return ops::rms_norm_residual(x, residual, weight_, eps_);
+  }
+
+  /// `normed`, which is this norm of `x`, for products that make it again in the backward pass.
+  ops::NormedInput made_from(const at::Tensor& x, const at::Tensor& normed) const {
+    return {normed, x, weight_, eps_};
   }
 
   void append_parameters(std::vector<Parameter>& list) {

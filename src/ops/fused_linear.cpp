@@ -8,6 +8,8 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+
 #include "ops/ops.h"
 
 namespace tigerbot::ops {
@@ -16,13 +18,46 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-variable_list rest_of(const variable_list& saved) { return {saved.begin() + 1, saved.end()}; }
+/// What a product keeps for its backward pass: x, or what makes it again, and the weights.
+void keep(AutogradContext* ctx, const at::Tensor& x, at::TensorList weights,
+          const NormedInput& origin) {
+  variable_list saved;
+  if (origin.input.defined()) {
+    saved = {origin.input.detach(), origin.weight.detach()};
+  } else {
+    saved = {x};
+  }
+  ctx->saved_data["norm_eps"] = origin.eps;
+  ctx->saved_data["tensors_of_x"] = static_cast<std::int64_t>(saved.size());
+  saved.insert(saved.end(), weights.begin(), weights.end());
+  ctx->save_for_backward(saved);
+}
 
+struct Kept {
+  at::Tensor x;  ///< undefined where no weight wants a gradient
+  variable_list weights;
+};
+
+Kept kept(AutogradContext* ctx) {
+  const variable_list saved = ctx->get_saved_variables();
+  const auto of_x = static_cast<std::size_t>(ctx->saved_data["tensors_of_x"].toInt());
+  Kept result{{}, {saved.begin() + static_cast<std::ptrdiff_t>(of_x), saved.end()}};
+  bool wanted = false;
+  for (std::size_t i = 0; i < result.weights.size(); ++i) {
+    wanted = wanted || ctx->needs_input_grad(i + 1);
+  }
+  if (!wanted) return result;
+  const at::NoGradGuard no_grad;
+  result.x =
+      of_x == 1 ? saved[0] : rms_norm(saved[0], saved[1], ctx->saved_data["norm_eps"].toDouble());
+  return result;
+}
+
+// `origin` is no input of autograd's: x's own graph leads to it.
 struct JoinedLinears : torch::autograd::Function<JoinedLinears> {
-  static variable_list forward(AutogradContext* ctx, const at::Tensor& x, at::TensorList weights) {
-    variable_list saved{x};
-    saved.insert(saved.end(), weights.begin(), weights.end());
-    ctx->save_for_backward(saved);
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& x, at::TensorList weights,
+                               const NormedInput& origin) {
+    keep(ctx, x, weights, origin);
     const at::Tensor all = at::linear(x, at::cat(weights));
     variable_list parts;
     std::int64_t column = 0;
@@ -34,19 +69,18 @@ struct JoinedLinears : torch::autograd::Function<JoinedLinears> {
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
-    const variable_list saved = ctx->get_saved_variables();
-    const variable_list weights = rest_of(saved);
+    const Kept saved = kept(ctx);
+    const variable_list& weights = saved.weights;
+    const auto given = std::ranges::find_if(gradients, &at::Tensor::defined);
     for (std::size_t i = 0; i < gradients.size(); ++i) {
       if (gradients[i].defined()) continue;
-      gradients[i] = at::zeros({saved[0].size(0), weights[i].size(0)}, saved[0].options());
+      gradients[i] = at::zeros({given->size(0), weights[i].size(0)}, weights[i].options());
     }
     const at::Tensor dy = at::cat(gradients, 1);
-    variable_list result(saved.size());
+    variable_list result(weights.size() + 2);
     if (ctx->needs_input_grad(0)) result[0] = at::mm(dy, at::cat(weights));
-    bool any = false;
-    for (std::size_t i = 1; i < saved.size(); ++i) any = any || ctx->needs_input_grad(i);
-    if (!any) return result;
-    const at::Tensor d_weights = at::mm(dy.t(), saved[0]);
+    if (!saved.x.defined()) return result;
+    const at::Tensor d_weights = at::mm(dy.t(), saved.x);
     std::int64_t row = 0;
     for (std::size_t i = 0; i < weights.size(); ++i) {
       result[i + 1] = d_weights.narrow(0, row, weights[i].size(0));
@@ -57,22 +91,21 @@ struct JoinedLinears : torch::autograd::Function<JoinedLinears> {
 };
 
 struct ParallelLinears : torch::autograd::Function<ParallelLinears> {
-  static variable_list forward(AutogradContext* ctx, const at::Tensor& x, at::TensorList weights) {
-    variable_list saved{x};
-    saved.insert(saved.end(), weights.begin(), weights.end());
-    ctx->save_for_backward(saved);
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& x, at::TensorList weights,
+                               const NormedInput& origin) {
+    keep(ctx, x, weights, origin);
     variable_list result;
     for (const at::Tensor& weight : weights) result.push_back(at::linear(x, weight));
     return result;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
-    const variable_list saved = ctx->get_saved_variables();
-    variable_list result(saved.size());
+    const Kept saved = kept(ctx);
+    variable_list result(saved.weights.size() + 2);
     for (std::size_t i = 0; i < gradients.size(); ++i) {
       if (!gradients[i].defined()) continue;
       const at::Tensor dy = gradients[i].contiguous();
-      const at::Tensor& weight = saved[i + 1];
+      const at::Tensor& weight = saved.weights[i];
       if (ctx->needs_input_grad(0)) {
         if (result[0].defined()) {
           result[0].addmm_(dy, weight);
@@ -80,7 +113,7 @@ struct ParallelLinears : torch::autograd::Function<ParallelLinears> {
           result[0] = at::mm(dy, weight);
         }
       }
-      if (ctx->needs_input_grad(i + 1)) result[i + 1] = at::mm(dy.t(), saved[0]);
+      if (ctx->needs_input_grad(i + 1)) result[i + 1] = at::mm(dy.t(), saved.x);
     }
     return result;
   }
@@ -116,14 +149,14 @@ struct SwigluLinear : torch::autograd::Function<SwigluLinear> {
 
 }  // namespace
 
-std::vector<at::Tensor> joined_linears(const at::Tensor& x,
+std::vector<at::Tensor> joined_linears(const NormedInput& x,
                                        const std::vector<at::Tensor>& weights) {
-  return JoinedLinears::apply(x, at::TensorList(weights));
+  return JoinedLinears::apply(x.x, at::TensorList(weights), x);
 }
 
-std::vector<at::Tensor> parallel_linears(const at::Tensor& x,
+std::vector<at::Tensor> parallel_linears(const NormedInput& x,
                                          const std::vector<at::Tensor>& weights) {
-  return ParallelLinears::apply(x, at::TensorList(weights));
+  return ParallelLinears::apply(x.x, at::TensorList(weights), x);
 }
 
 at::Tensor swiglu_linear(const at::Tensor& gate, const at::Tensor& up, const at::Tensor& weight) {

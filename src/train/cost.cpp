@@ -46,16 +46,16 @@ MemoryEstimate estimate_memory(const ModelConfig& config, const RunShape& shape)
   estimate.gradients =
       static_cast<std::uint64_t>(shape.trained_parameters * (shape.adds_up_gradients ? 4 : size));
 
-  // What the backward pass of a layer reads, in elements a token: norms' inputs and results,
-  // queries, keys and values, attention's result, and the perceptron's two wide rows.
+  // What the backward pass of a layer reads, in elements a token: norms' inputs (their results are
+  // made again), queries, keys and values, attention's result, and the perceptron's two wide rows.
   const std::int64_t hidden = config.hidden_size;
   const std::int64_t queries = config.num_attention_heads * config.head_dim;
   const std::int64_t keys = config.num_key_value_heads * config.head_dim;
   const std::int64_t wide = 2 * config.intermediate_size;
-  const std::int64_t layer = 4 * hidden + 2 * queries + 2 * keys + wide;
+  const std::int64_t layer = 2 * hidden + 2 * queries + 2 * keys + wide;
   std::int64_t kept = layer * config.num_hidden_layers;
   if (shape.checkpointing == ActivationCheckpointing::kSelective) {
-    kept = (layer - wide) * config.num_hidden_layers + 2 * wide;
+    kept = (layer + hidden - wide) * config.num_hidden_layers + 2 * wide;
   } else if (shape.checkpointing == ActivationCheckpointing::kFull) {
     kept = 2 * hidden * config.num_hidden_layers + 2 * layer;
   }

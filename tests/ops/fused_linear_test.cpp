@@ -1,5 +1,7 @@
 #include "ops/fused_linear.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
 
 #include "ops/numeric.h"
@@ -14,10 +16,12 @@ const Tensors& inputs() {
   return kInputs;
 }
 
-Tensors joined(const Tensors& in) { return joined_linears(in[0], {in[1], in[2], in[3]}); }
-Tensors parallel(const Tensors& in) { return parallel_linears(in[0], {in[1], in[2], in[3]}); }
+Tensors joined(const Tensors& in) { return joined_linears({in[0], {}, {}}, {in[1], in[2], in[3]}); }
+Tensors parallel(const Tensors& in) {
+  return parallel_linears({in[0], {}, {}}, {in[1], in[2], in[3]});
+}
 Tensors apart(const Tensors& in) {
-  return {linear(in[0], in[1]), linear(in[0], in[2]), linear(in[0], in[3])};
+  return {ops::linear(in[0], in[1]), ops::linear(in[0], in[2]), ops::linear(in[0], in[3])};
 }
 Tensors gated(const Tensors& in) { return {swiglu_linear(in[0], in[1], in[2])}; }
 
@@ -47,12 +51,39 @@ TEST(FusedLinear, FrozenWeightsGetNoGradient) {
     const at::Tensor x = inputs()[0].clone().set_requires_grad(true);
     const at::Tensor frozen = inputs()[1].clone();
     const at::Tensor trained = inputs()[2].clone().set_requires_grad(true);
-    const Tensors out =
-        joins ? joined_linears(x, {frozen, trained}) : parallel_linears(x, {frozen, trained});
+    const Tensors out = joins ? joined_linears({x, {}, {}}, {frozen, trained})
+                              : parallel_linears({x, {}, {}}, {frozen, trained});
     out[0].sum().add(out[1].sum()).backward();
     EXPECT_FALSE(frozen.grad().defined());
     EXPECT_TRUE(trained.grad().defined());
     EXPECT_TRUE(x.grad().defined());
+  }
+}
+
+// x made again in the backward pass is the x of the forward pass, to the bit.
+TEST(FusedLinear, GradientsThroughANormThatIsMadeAgainAreTheSame) {
+  for (const at::ScalarType type : {at::kBFloat16, at::kFloat, at::kDouble}) {
+    for (const bool joins : {true, false}) {
+      std::vector<Tensors> gradients;
+      for (const bool keeps : {true, false}) {
+        Tensors in;
+        for (const at::Tensor& tensor : inputs()) {
+          in.push_back(tensor.to(type).detach().clone().set_requires_grad(true));
+        }
+        in.push_back(random_tensor({6}, 7).to(type).set_requires_grad(true));
+        const at::Tensor x = rms_norm(in[0], in[4], 1e-5);
+        const NormedInput normed =
+            keeps ? NormedInput{x, {}, {}} : NormedInput{x, in[0], in[4], 1e-5};
+        const Tensors out = joins ? joined_linears(normed, {in[1], in[2], in[3]})
+                                  : parallel_linears(normed, {in[1], in[2], in[3]});
+        (out[0].square().sum() + out[1].sum() + out[2].square().sum()).backward();
+        gradients.emplace_back();
+        for (const at::Tensor& tensor : in) gradients.back().push_back(tensor.grad());
+      }
+      for (std::size_t i = 0; i < gradients[0].size(); ++i) {
+        EXPECT_TRUE(at::equal(gradients[0][i], gradients[1][i])) << i << " " << type;
+      }
+    }
   }
 }
 

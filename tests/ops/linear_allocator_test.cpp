@@ -33,18 +33,18 @@ TEST_F(TensorAllocator, BlocksOfEverySizeAreWholeAlignedAndApart) {
   }
 }
 
-TEST_F(TensorAllocator, AFreedBlockIsUsedAgain) {
-  const std::int64_t bytes = 7340032;
-  void* first = nullptr;
-  {
-    const at::Tensor t = at::empty({bytes}, at::kByte);
-    first = t.data_ptr();
-  }
-  const std::size_t kept = cpu::kept_tensor_bytes();
-  EXPECT_GE(kept, static_cast<std::size_t>(bytes));
-  const at::Tensor again = at::empty({bytes}, at::kByte);
-  EXPECT_EQ(again.data_ptr(), first);
-  EXPECT_LT(cpu::kept_tensor_bytes(), kept);
+TEST_F(TensorAllocator, WhatIsFreedIsUsedAgainForOtherSizes) {
+  { const at::Tensor t = at::empty({30'000'000}, at::kByte); }
+  const cpu::TensorMemory before = cpu::tensor_memory();
+  EXPECT_GE(before.kept, 30'000'000U);
+  std::vector<at::Tensor> parts;
+  for (int i = 0; i < 4; ++i) parts.push_back(at::empty({7'000'000}, at::kByte));
+  EXPECT_EQ(cpu::tensor_memory().extent, before.extent);
+  EXPECT_LE(cpu::tensor_memory().kept, before.kept - 28'000'000);
+  parts.clear();
+  EXPECT_EQ(cpu::tensor_memory().kept, before.kept);
+  const at::Tensor whole = at::empty({30'000'000}, at::kByte);
+  EXPECT_EQ(cpu::tensor_memory().extent, before.extent);
 }
 
 TEST_F(TensorAllocator, ThreadsAllocateAndFreeTogether) {

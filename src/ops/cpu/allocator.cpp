@@ -2,10 +2,8 @@
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -15,20 +13,22 @@
 #include <new>
 #include <vector>
 
+#include "ops/cpu/block_heap.h"
+
 namespace tigerbot::cpu {
 namespace {
 
-constexpr std::size_t kHugePage = std::size_t{1} << 21;
 /// Blocks below this are the C library's own, which keeps them anyway.
 constexpr std::size_t kLeastBytes = std::size_t{1} << 16;
-/// Blocks up to this are cut from slabs, so that they too lie in huge pages.
-constexpr std::size_t kSlabBytes = std::size_t{1} << 25;
-constexpr std::size_t kLargestOfSlab = kSlabBytes / 8;
+/// Blocks up to this would leave small holes between large ones: they are cut from slabs.
+constexpr std::size_t kLargestOfSlab = std::size_t{1} << 20;
+constexpr std::size_t kSlabBytes = std::size_t{1} << 23;
 constexpr std::size_t kHeader = 64;  // in front of every block; keeps a cache line's alignment
 
+constexpr std::uint32_t kOfLibrary = 0, kOfHeap = 1;  // and from 16 on, a class of slabs' blocks
+
 struct Header {
-  std::uint32_t size_class;  // 0: the C library's
-  bool of_slab;
+  std::uint32_t size_class;
   std::size_t bytes;  // of the block, header and all
 };
 
@@ -53,78 +53,63 @@ std::size_t class_bytes(std::uint32_t size_class) {
   return (std::size_t{1} << power) + step * (std::size_t{1} << (power - kStepBits));
 }
 
-/// Whole huge pages, aligned, from the kernel.
-void* map_pages(std::size_t bytes) {
-  const std::size_t reserved = bytes + kHugePage;
-  void* memory =
-      mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw std::bad_alloc();
-  auto* start = static_cast<char*>(memory);
-  auto* aligned = reinterpret_cast<char*>(
-      (reinterpret_cast<std::uintptr_t>(start) + kHugePage - 1) / kHugePage * kHugePage);
-  if (aligned > start) munmap(start, static_cast<std::size_t>(aligned - start));
-  const auto tail = static_cast<std::size_t>(start + reserved - (aligned + bytes));
-  if (tail > 0) munmap(aligned + bytes, tail);
-  madvise(aligned, bytes, MADV_HUGEPAGE);  // a wish: without huge pages all works the same
-  return aligned;
-}
-
 class Blocks {
  public:
   Blocks()
-      : most_kept_(static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) *
-                   static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) / 4) {}
+      : heap_(static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) *
+              static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) / 4) {}
 
   void* allocate(std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    if (bytes + kHeader > kLargestOfSlab) {
+      const std::size_t whole = BlockHeap::block_bytes(bytes + kHeader);
+      return with_header(heap_.allocate(whole), kOfHeap, whole);
+    }
     const std::uint32_t size_class = size_class_of(bytes + kHeader);
     const std::size_t whole = class_bytes(size_class);
-    const std::lock_guard lock(mutex_);
     std::vector<void*>& free = free_[size_class];
     if (!free.empty()) {
       void* block = free.back();
       free.pop_back();
-      kept_ -= header(block).bytes;
+      kept_ -= whole;
       return block;
     }
-    const bool of_slab = whole <= kLargestOfSlab;
-    const std::size_t mapped = of_slab ? whole : (whole + kHugePage - 1) / kHugePage * kHugePage;
-    char* memory = nullptr;
-    if (of_slab) {
-      if (slab_left_ < whole) {
-        slab_ = static_cast<char*>(map_pages(kSlabBytes));
-        slab_left_ = kSlabBytes;
-      }
-      memory = slab_;
-      slab_ += whole;
-      slab_left_ -= whole;
-    } else {
-      memory = static_cast<char*>(map_pages(mapped));
+    if (slab_left_ < whole) {
+      slab_ = heap_.allocate(kSlabBytes);
+      slab_left_ = kSlabBytes;
     }
-    new (memory) Header{size_class, of_slab, mapped};
-    return memory + kHeader;
+    char* memory = slab_;
+    slab_ += whole;
+    slab_left_ -= whole;
+    return with_header(memory, size_class, whole);
   }
 
   void release(void* block) {
     const Header info = header(block);
     const std::lock_guard lock(mutex_);
-    if (!info.of_slab && kept_ + info.bytes > most_kept_) {
-      munmap(static_cast<char*>(block) - kHeader, info.bytes);
+    if (info.size_class == kOfHeap) {
+      heap_.release(static_cast<char*>(block) - kHeader, info.bytes);
       return;
     }
     free_[info.size_class].push_back(block);
     kept_ += info.bytes;
   }
 
-  std::size_t kept() {
+  TensorMemory memory() {
     const std::lock_guard lock(mutex_);
-    return kept_;
+    return {heap_.extent(), kept_ + heap_.kept()};
   }
 
  private:
+  static void* with_header(char* memory, std::uint32_t size_class, std::size_t bytes) {
+    new (memory) Header{size_class, bytes};
+    return memory + kHeader;
+  }
+
   std::mutex mutex_;
-  std::array<std::vector<void*>, kSteps * 65> free_;
-  std::size_t kept_ = 0;
-  std::size_t most_kept_;
+  BlockHeap heap_;
+  std::array<std::vector<void*>, kSteps * 65> free_;  // of slabs, by class
+  std::size_t kept_ = 0;                              // in these
   char* slab_ = nullptr;
   std::size_t slab_left_ = 0;
 };
@@ -141,13 +126,13 @@ void* allocate(std::size_t bytes) {
   const std::size_t whole = (bytes + kHeader + kHeader - 1) / kHeader * kHeader;
   void* memory = std::aligned_alloc(kHeader, whole);
   if (memory == nullptr) throw std::bad_alloc();
-  new (memory) Header{0, false, whole};
+  new (memory) Header{kOfLibrary, whole};
   return static_cast<char*>(memory) + kHeader;
 }
 
 void release(void* data) {
   if (data == nullptr) return;
-  if (header(data).size_class == 0) {
+  if (header(data).size_class == kOfLibrary) {
     std::free(static_cast<char*>(data) - kHeader);
   } else {
     blocks().release(data);
@@ -175,6 +160,6 @@ void install_tensor_allocator() {
   c10::SetCPUAllocator(&allocator, /*priority=*/1);
 }
 
-std::size_t kept_tensor_bytes() { return blocks().kept(); }
+TensorMemory tensor_memory() { return blocks().memory(); }
 
 }  // namespace tigerbot::cpu

@@ -2,7 +2,8 @@
 
 #include <cstddef>
 
-/// Memory for tensors that keeps what it has and asks for huge pages.
+/// Memory for tensors that keeps what it has, asks for huge pages, and gives what one tensor leaves
+/// to others of any size.
 ///
 /// A fresh page costs a fault and a clearing, more than many an operation on it, and the C library
 /// gives large blocks back to the kernel each time they are freed: a training step then clears the
@@ -13,7 +14,10 @@ namespace tigerbot::cpu {
 /// Makes it the allocator of every CPU tensor made from now on; call it first thing in main().
 void install_tensor_allocator();
 
-/// Bytes of blocks that are free and kept.
-std::size_t kept_tensor_bytes();
+struct TensorMemory {
+  std::size_t extent = 0;  ///< bytes that tensors and the holes between them span; it only grows
+  std::size_t kept = 0;    ///< bytes of it that are free and kept
+};
+TensorMemory tensor_memory();
 
 }  // namespace tigerbot::cpu
