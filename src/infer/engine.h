@@ -1,45 +1,23 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "infer/key_value_cache.h"
-#include "infer/sampling.h"
-#include "infer/stop_strings.h"
+#include "infer/request.h"
+#include "infer/scheduler.h"
+#include "infer/statistics.h"
 #include "model/decoder.h"
 #include "tokenizer/tokenizer.h"
 
 namespace tigerbot {
 
-struct GenerationRequest {
-  std::vector<TokenId> prompt;
-  SamplingOptions sampling;
-  /// At most this many tokens; fewer where the context ends.
-  std::int64_t max_new_tokens = 512;
-  /// The answer ends before the first of these texts.
-  std::vector<std::string> stop;
-  /// The answer ends at these tokens, which are not part of its text.
-  std::vector<std::int64_t> stop_token_ids;
-};
-
-enum class FinishReason { kStop, kLength, kCancelled };
-
-/// "stop", "length" or "cancelled".
-std::string_view finish_reason_name(FinishReason reason);
-
-/// News of one request.
-struct GenerationUpdate {
-  std::int64_t id = 0;
-  std::string text;  ///< what has become of the answer's text since the last update
-  bool finished = false;
-  FinishReason reason = FinishReason::kStop;  ///< if finished
-  std::int64_t prompt_tokens = 0;
-  std::int64_t new_tokens = 0;
-};
+struct Answer;
 
 struct EngineOptions {
   std::int64_t block_size = 32;  ///< tokens of a cache block
@@ -47,28 +25,57 @@ struct EngineOptions {
   std::int64_t cache_tokens = 8192;
   /// Prompt tokens that one step takes, over all sequences.
   std::int64_t prefill_chunk = 512;
-  /// Sequences that run together.
+  /// Answers that run together.
   std::int64_t max_sequences = 64;
+  /// Answers that may wait; a request for more is a QueueFullError. 0: no limit.
+  std::int64_t max_waiting = 0;
+  /// A request that has waited so long without beginning ends (kTimeout). 0: no limit.
+  std::chrono::milliseconds max_wait{0};
+  /// Whether prompts that begin alike are computed once.
+  bool prefix_cache = true;
+  /// Tokens that a lone answer guesses from what follows the same words earlier on, to be computed
+  /// in one step ("prompt lookup"). The answer is the same. 0: off.
+  std::int64_t prompt_lookup = 0;
+  /// What time it is; tests have their own.
+  std::function<std::chrono::steady_clock::time_point()> clock = std::chrono::steady_clock::now;
 };
 
 /// Runs requests through a decoder, many at a time: each step takes the next token of every running
-/// answer and a chunk of the prompts that wait. A request is admitted when the cache has room for
-/// all that it may need, so none is ever stopped for want of memory. Not for several threads.
+/// answer and a chunk of the prompts that wait (see Scheduler). What an answer says depends on its
+/// request and the model alone, not on what else is being served. Not for several threads, but for
+/// what says so; EngineThread is.
 class Engine {
  public:
   /// `decoder` and `tokenizer` must outlive the engine.
   Engine(Decoder& decoder, const Tokenizer& tokenizer, const EngineOptions& options);
+  ~Engine();
 
-  using Listener = std::function<void(const GenerationUpdate&)>;
+  using Listener = GenerationListener;
 
-  /// Queues a request; gives its id. An Error for an empty prompt, one that leaves no room in the
-  /// model's context, or one that the cache could never hold.
+  /// An Error for a request that can't be run: an empty prompt, one that leaves no room in the
+  /// model's context, one that the cache could never hold, an option out of range. From any thread.
+  void check(const GenerationRequest& request) const;
+
+  /// The number of the next request; from any thread.
+  std::int64_t reserve_id() { return next_id_.fetch_add(1); }
+
+  /// Queues a request; gives its id. Errors as check(), and a QueueFullError.
   std::int64_t submit(GenerationRequest request, Listener listener);
+  /// The same under an id that reserve_id gave.
+  void submit(std::int64_t id, GenerationRequest request, Listener listener);
 
-  /// Ends a request, whose listener hears of it.
+  /// Ends a request, whose listener hears of it. No effect on one that has ended.
   void cancel(std::int64_t id);
 
-  /// One step of the model; false when nothing is left to do.
+  void cancel_all();
+
+  /// Ends everything with FinishReason::kError, after a failure.
+  void abort(const std::string& message);
+
+  EngineStatistics statistics() const;
+  const EngineOptions& options() const { return options_; }
+
+  /// One step of the model; whether anything is left to do.
   bool step();
 
   /// Steps until all is done.
@@ -78,11 +85,21 @@ class Engine {
   }
 
  private:
-  struct Running;
+  /// Which rows of a step's final hidden states belong to a part of it.
+  struct Rows {
+    Answer* answer;
+    std::int64_t first, count;
+  };
 
-  void admit();
-  void finish(Running& sequence, FinishReason reason);
-  void take(Running& sequence, TokenId token);
+  std::int64_t limit_of(const GenerationRequest& request) const;
+  void expire();
+  void propose();
+  at::Tensor run_model(const StepPlan& plan, std::vector<Rows>& rows);
+  void pool(Answer& answer, const at::Tensor& hidden);
+  std::vector<Answer*> fork(Answer& first);
+  void draw(Answer& answer, const at::Tensor& logits, std::int64_t row) const;
+  void take(Answer& answer);
+  void finish(Answer& answer, FinishReason reason, const std::string& error = {});
 
   Decoder& decoder_;
   const Tokenizer& tokenizer_;
@@ -90,12 +107,11 @@ class Engine {
   at::ScalarType dtype_;
   at::Device device_;
   KeyValueCache cache_;
-  std::deque<std::unique_ptr<Running>> waiting_;
-  std::vector<std::unique_ptr<Running>> running_;
-  std::int64_t next_id_ = 0;
-
- public:
-  ~Engine();
+  Scheduler scheduler_;
+  std::int64_t pieces_;  // that the tokenizer has: rows past them fill the vocabulary up
+  std::vector<std::unique_ptr<Answer>> answers_;
+  std::atomic<std::int64_t> next_id_ = 0;
+  EngineStatistics statistics_;
 };
 
 /// Tokens of context that a request of this model may use in all; 0 where the model sets no limit

@@ -17,21 +17,14 @@ KeyValueCache::KeyValueCache(const ModelConfig& config, std::int64_t num_blocks,
   for (std::int64_t i = 0; i < config.num_hidden_layers; ++i) {
     layers_.push_back({at::empty(shape, options), at::empty(shape, options)});
   }
-  for (std::int64_t i = num_blocks; i > 0; --i) free_.push_back(static_cast<std::int32_t>(i - 1));
 }
 
-std::vector<std::int32_t> KeyValueCache::allocate(std::int64_t tokens) {
-  const std::int64_t count = blocks_for(tokens);
-  if (count > free_blocks()) {
-    fail_internal("the cache has {} free blocks, not {}", free_blocks(), count);
+void KeyValueCache::copy_block(std::int32_t from, std::int32_t to) const {
+  for (const PagedKeyValues& layer : layers_) {
+    for (const at::Tensor& side : {layer.keys, layer.values}) {
+      side.select(0, to).copy_(side.select(0, from));
+    }
   }
-  const std::vector<std::int32_t> blocks(free_.rbegin(), free_.rbegin() + count);
-  free_.resize(free_.size() - static_cast<std::size_t>(count));
-  return blocks;
-}
-
-void KeyValueCache::release(const std::vector<std::int32_t>& blocks) {
-  free_.insert(free_.end(), blocks.rbegin(), blocks.rend());
 }
 
 std::int64_t KeyValueCache::bytes_per_token(const ModelConfig& config, at::ScalarType dtype) {

@@ -9,8 +9,9 @@
 namespace tigerbot {
 
 /// The keys and values of many sequences in blocks of a fixed number of tokens (Kwon et al. 2023,
-/// "Efficient memory management for large language model serving with PagedAttention"). A sequence
-/// owns whole blocks; memory that no block has used yet is reserved, not touched.
+/// "Efficient memory management for large language model serving with PagedAttention"). Who has
+/// which block is a BlockAllocator's business. Memory that no block has used yet is reserved, not
+/// touched.
 class KeyValueCache {
  public:
   /// Room for `num_blocks * block_size` tokens of a model of this shape.
@@ -20,14 +21,9 @@ class KeyValueCache {
   const std::vector<PagedKeyValues>& layers() const { return layers_; }
   std::int64_t block_size() const { return block_size_; }
   std::int64_t num_blocks() const { return num_blocks_; }
-  std::int64_t free_blocks() const { return static_cast<std::int64_t>(free_.size()); }
-  std::int64_t blocks_for(std::int64_t tokens) const {
-    return (tokens + block_size_ - 1) / block_size_;
-  }
 
-  /// Blocks for so many tokens; an Error where there are not enough (ask free_blocks first).
-  std::vector<std::int32_t> allocate(std::int64_t tokens);
-  void release(const std::vector<std::int32_t>& blocks);
+  /// Block `to` becomes a copy of block `from`, in all layers.
+  void copy_block(std::int32_t from, std::int32_t to) const;
 
   /// Bytes that one token takes over all layers.
   static std::int64_t bytes_per_token(const ModelConfig& config, at::ScalarType dtype);
@@ -36,7 +32,6 @@ class KeyValueCache {
   std::int64_t num_blocks_;
   std::int64_t block_size_;
   std::vector<PagedKeyValues> layers_;
-  std::vector<std::int32_t> free_;  // the next one to give out is last
 };
 
 }  // namespace tigerbot

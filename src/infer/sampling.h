@@ -6,6 +6,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "infer/logits.h"
+#include "infer/token_constraint.h"
 #include "tokenizer/tokenizer.h"
 
 namespace tigerbot {
@@ -22,6 +24,9 @@ struct SamplingOptions {
   double repetition_penalty = 1.0;
   double presence_penalty = 0.0;   ///< taken off the logit of each token of the answer
   double frequency_penalty = 0.0;  ///< taken off once for each time it stands there
+  /// Added to the logits of these tokens (OpenAI's logit_bias), each from -100 to 100; -100 rules
+  /// a token out.
+  std::vector<std::pair<TokenId, float>> logit_bias;
   std::uint64_t seed = 0;
   std::uint64_t stream = 0;  ///< answers to draw apart with one seed: each has its own
 
@@ -29,24 +34,36 @@ struct SamplingOptions {
   void check() const;
 };
 
+/// How likely the model found a token, and what it found likeliest there.
+struct TokenLogprobs {
+  TokenId token = 0;
+  float logprob = 0;                             ///< natural logarithm
+  std::vector<std::pair<TokenId, float>> top{};  ///< the likeliest first
+};
+
+/// A token with its log-probability among `logits`, and the `top` likeliest.
+TokenLogprobs token_logprobs(std::span<const float> logits, TokenId token, std::int64_t top);
+
 /// Draws the tokens of one answer. The n-th draw is a function of the seed, the
 /// stream, n and the logits alone.
 class Sampler {
  public:
   Sampler(const SamplingOptions& options, std::span<const TokenId> prompt);
 
-  /// The next token. Overwrites `logits` (one for each piece).
-  TokenId sample(std::span<float> logits);
+  /// The next token. Overwrites `logits` (one for each piece). With a mask, only tokens that it
+  /// allows; an Error if it allows none.
+  TokenId sample(std::span<float> logits, const TokenMask* mask = nullptr);
 
  private:
   void penalize(std::span<float> logits) const;
-  TokenId draw(std::span<const float> logits);
+  TokenId draw(const LogitRow& row) const;
+  static TokenId draw_any(std::span<const float> weights, double uniform);
+  std::vector<ScoredToken> likeliest_share(const LogitRow& row, float inverse, double share) const;
 
   SamplingOptions options_;
   std::unordered_map<TokenId, std::int64_t> prompt_;  // tokens of the prompt, for the penalty
   std::unordered_map<TokenId, std::int64_t> answer_;  // tokens of the answer and how often
   std::uint64_t drawn_ = 0;
-  std::vector<std::pair<float, TokenId>> candidates_;
 };
 
 }  // namespace tigerbot

@@ -2,6 +2,8 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/argmax.h>
+#include <ATen/ops/max.h>
+#include <ATen/ops/min.h>
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
@@ -173,20 +175,20 @@ TEST(Engine, ACancelledRequestEndsAndFreesItsBlocks) {
   EXPECT_EQ(second.size(), 40U);
 }
 
-TEST(KeyValueCache, GivesOutEachBlockOnce) {
-  KeyValueCache cache(tiny_config(), 8, 4, at::kFloat, at::kCPU);
-  const auto a = cache.allocate(9);
-  const auto b = cache.allocate(20);
-  EXPECT_EQ(a.size(), 3U);
-  EXPECT_EQ(b.size(), 5U);
-  std::map<std::int32_t, int> uses;
-  for (const auto block : a) ++uses[block];
-  for (const auto block : b) ++uses[block];
-  EXPECT_EQ(uses.size(), 8U);
-  EXPECT_THROW(cache.allocate(1), Error);
-  cache.release(a);
-  EXPECT_EQ(cache.free_blocks(), 3);
-  EXPECT_EQ(cache.allocate(12).size(), 3U);
+TEST(KeyValueCache, CopiesABlockInAllLayers) {
+  const KeyValueCache cache(tiny_config(), 3, 4, at::kFloat, at::kCPU);
+  for (const PagedKeyValues& layer : cache.layers()) {
+    layer.keys.fill_(1);
+    layer.values.fill_(2);
+    layer.keys.select(0, 0).fill_(3);
+    layer.values.select(0, 0).fill_(4);
+  }
+  cache.copy_block(0, 2);
+  for (const PagedKeyValues& layer : cache.layers()) {
+    EXPECT_EQ(layer.keys.select(0, 2).min().item().toDouble(), 3);
+    EXPECT_EQ(layer.values.select(0, 2).min().item().toDouble(), 4);
+    EXPECT_EQ(layer.keys.select(0, 1).max().item().toDouble(), 1);
+  }
   EXPECT_EQ(KeyValueCache::bytes_per_token(tiny_config(), at::kBFloat16), 2 * 2 * 16 * 2);
 }
 
