@@ -6,7 +6,8 @@
 // bench/training.py runs it in turn with transformers.
 
 #include <ATen/Parallel.h>
-#include <ATen/record_function.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <time.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -17,7 +18,6 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -25,6 +25,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "ops/cpu/allocator.h"
+#include "step_profile.h"
 #include "train/cost.h"
 #include "train/objective.h"
 #include "train/optimizer.h"
@@ -38,75 +39,6 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-/// Time spent in each function that LibTorch records, without what it calls.
-class Profile {
- public:
-  struct Entry {
-    double seconds = 0;
-    std::int64_t calls = 0;
-  };
-
-  void begin(const char* name) { open_.push_back({name, Clock::now(), 0}); }
-  void end() {
-    const Open done = open_.back();
-    open_.pop_back();
-    const double all = seconds_since(done.start);
-    Entry& entry = entries_[done.name];
-    entry.seconds += all - done.inside;
-    ++entry.calls;
-    if (!open_.empty()) open_.back().inside += all;
-  }
-
-  void print(double total, std::int64_t steps) const {
-    std::vector<std::pair<std::string, Entry>> list(entries_.begin(), entries_.end());
-    std::ranges::sort(
-        list, [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
-    std::printf("%-52s %9s %7s %8s\n", "function (own time)", "ms/step", "share", "calls");
-    double named = 0;
-    for (const auto& [name, entry] : list) named += entry.seconds;
-    for (std::size_t i = 0; i < std::min<std::size_t>(list.size(), 24); ++i) {
-      const auto& [name, entry] = list[i];
-      std::printf("%-52s %9.1f %6.1f%% %8.0f\n", name.c_str(),
-                  entry.seconds * 1e3 / static_cast<double>(steps), entry.seconds * 100 / total,
-                  static_cast<double>(entry.calls) / static_cast<double>(steps));
-    }
-    std::printf("%-52s %9.1f %6.1f%%\n", "unrecorded",
-                (total - named) * 1e3 / static_cast<double>(steps), (total - named) * 100 / total);
-  }
-
-  std::map<std::string, Entry> entries_;
-
- private:
-  struct Open {
-    std::string name;
-    Clock::time_point start;
-    double inside;
-  };
-  std::vector<Open> open_;
-};
-
-Profile* profile = nullptr;
-
-std::unique_ptr<at::ObserverContext> on_begin(const at::RecordFunction& function) {
-  std::string name = function.name();
-  // A dense product by its shape.
-  if (name == "aten::mm" || name == "aten::addmm" || name == "aten::mkldnn_linear" ||
-      name == "aten::linear" || name == "aten::copy_") {
-    for (const auto& input : function.inputs()) {
-      if (!input.isTensor() || !input.toTensor().defined()) continue;
-      const at::Tensor& tensor = input.toTensor();
-      name += " [";
-      for (std::int64_t d = 0; d < tensor.dim(); ++d) {
-        name += (d ? "," : "") + std::to_string(tensor.size(d));
-      }
-      name += tensor.is_contiguous() ? "]" : "]t";
-    }
-  }
-  profile->begin(name.c_str());
-  return nullptr;
-}
-void on_end(const at::RecordFunction&, at::ObserverContext*) { profile->end(); }
 
 ModelConfig shape_named(const std::string& name) {
   ModelConfig config;
@@ -151,6 +83,19 @@ std::uint64_t peak_memory() {
   return 0;
 }
 
+/// Bytes a second that a copy reads and writes, of more than any cache holds.
+double copy_bandwidth() {
+  const at::Tensor from = at::empty({1 << 28}, at::kByte).fill_(1);
+  at::Tensor to = at::empty_like(from);
+  double best = 1e300;
+  for (int round = 0; round < 6; ++round) {
+    const auto start = Clock::now();
+    to.copy_(from);
+    if (round > 0) best = std::min(best, seconds_since(start));
+  }
+  return 2.0 * static_cast<double>(from.nbytes()) / best;
+}
+
 MicroBatch batch_of(const ModelConfig& config, std::int64_t sequences, std::int64_t length,
                     std::uint64_t step) {
   MicroBatch batch;
@@ -174,6 +119,7 @@ struct Options {
   std::int64_t sequences = 2;
   std::int64_t length = 1024;
   std::int64_t steps = 5;
+  std::int64_t warmup = 1;
   int threads = 2;
   bool profile = false;
   bool json = false;
@@ -198,45 +144,43 @@ void run(const Options& options) {
   shape.micro_batch_tokens = options.length * options.sequences;
   double forward = 0, backward = 0, update = 0;
   std::vector<double> times, processor_times;
-  Profile recorded;
-  at::CallbackHandle handle = 0;
+  const auto length = static_cast<double>(options.length);
+  StepProfile profile(config, static_cast<double>(options.sequences) * length * (length + 1) / 2);
   double profiled = 0;
-  for (std::int64_t step = 0; step < options.steps + 1; ++step) {
-    if (step == 1 && options.profile) {
-      profile = &recorded;
-      handle =
-          at::addGlobalCallback(at::RecordFunctionCallback(on_begin, on_end).needsInputs(true));
-    }
+  for (std::int64_t step = 0; step < options.steps + options.warmup; ++step) {
+    const bool counts = step >= options.warmup;
+    if (step == options.warmup && options.profile) profile.start();
     const MicroBatch batch =
         batch_of(config, options.sequences, options.length, static_cast<std::uint64_t>(step));
     const auto start = Clock::now();
     const double processor_start = processor_seconds();
     optimizer.begin_step(1);
+    profile.set_phase("forward");
     {
       const BatchLoss loss = language_model_loss(*model, batch);
       const double after_forward = seconds_since(start);
+      profile.set_phase("backward");
       torch::autograd::backward({loss.loss}, {});
       const double after_backward = seconds_since(start);
-      if (step > 0) forward += after_forward, backward += after_backward - after_forward;
+      if (counts) forward += after_forward, backward += after_backward - after_forward;
     }
+    profile.set_phase("update");
     const auto updating = Clock::now();
     optimizer.step(1e-4, optimizer.gradient_norm());
-    if (step > 0) {
+    if (counts) {
       update += seconds_since(updating);
       times.push_back(seconds_since(start));
       processor_times.push_back(processor_seconds() - processor_start);
       profiled += times.back();
     }
   }
-  if (options.profile) {
-    at::removeCallback(handle);
-    recorded.print(profiled, options.steps);
-  }
+  if (options.profile) profile.stop();
   std::ranges::sort(times);
   std::ranges::sort(processor_times);
   const double median = times[times.size() / 2];
   const double tokens = static_cast<double>(options.sequences * options.length);
   const double peak = measure_dense_peak(config, at::kBFloat16);
+  if (options.profile) profile.print(profiled, options.steps, peak, copy_bandwidth());
   const double operations = flops_per_token(config, shape);
   const auto count = static_cast<double>(options.steps);
   const Json result = {{"tokens_per_second", tokens / median},
@@ -269,7 +213,8 @@ int main(int argc, char** argv) {
   app.add_option("--shape", options.shape, "smollm2 or 10m");
   app.add_option("--sequences", options.sequences, "Sequences of a step");
   app.add_option("--length", options.length, "Tokens of a sequence");
-  app.add_option("--steps", options.steps, "Steps that count, after one that does not");
+  app.add_option("--steps", options.steps, "Steps that count");
+  app.add_option("--warmup", options.warmup, "Steps before these");
   app.add_option("--threads", options.threads, "Processor threads");
   app.add_option("--activation-checkpointing", options.checkpointing, "none, selective or full");
   app.add_flag("--profile", options.profile, "Print where the time goes");

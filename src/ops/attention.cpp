@@ -6,6 +6,7 @@
 #include "ops/attention_checks.h"
 #include "ops/attention_composed.h"
 #include "ops/ops.h"
+#include "ops/recorded.h"
 
 namespace tigerbot::ops {
 namespace {
@@ -19,6 +20,7 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
                             const at::Tensor& v, const std::vector<std::int32_t>& cu_seqlens,
                             const AttentionOptions& options) {
+    const Recorded recorded("tigerbot::attention");
     const cpu::AttentionForward result =
         cpu::attention_forward(q, k, v, cu_seqlens, options, /*with_logsumexp=*/true);
     context->save_for_backward({q, k, v, result.output, result.logsumexp, options.alibi_slopes});
@@ -31,6 +33,7 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const Recorded recorded("tigerbot::attention");
     const variable_list saved = context->get_saved_variables();
     const std::vector<std::int64_t> offsets = context->saved_data["cu_seqlens"].toIntVector();
     AttentionOptions options;

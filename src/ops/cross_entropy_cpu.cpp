@@ -27,6 +27,7 @@
 #include "ops/cpu/fused_kernels.h"
 #include "ops/cross_entropy.h"
 #include "ops/elementwise.h"
+#include "ops/recorded.h"
 
 namespace tigerbot::ops {
 namespace {
@@ -116,6 +117,7 @@ class WeightGradient {
       const std::int64_t count = std::min(kWeightBlock, pieces - begin);
       at::Tensor part = part_.narrow(0, 0, count);
       at::mm_out(part, gradient.narrow(1, begin, count).t(), hidden);
+      const Recorded recorded("tigerbot::add_split", count * width * (2 + 2 * 2 + 2 * 1));
       parallel_elements(count * width, [&](std::int64_t first, std::int64_t end) {
         const std::int64_t at = begin * width + first;
         kernels.add_split(end - first, static_cast<const std::uint16_t*>(element(part, first)),
@@ -137,6 +139,7 @@ struct FusedCrossEntropy : torch::autograd::Function<FusedCrossEntropy> {
                                const at::Tensor& given_weight, const at::Tensor& given_labels,
                                const std::optional<at::Tensor>& given_token_weights,
                                bool hidden_gradient, bool weight_gradient) {
+    const Recorded recorded("tigerbot::cross_entropy");
     const at::Tensor hidden = given_hidden.contiguous();
     const at::Tensor weight = given_weight.contiguous();
     const at::Tensor labels = given_labels.contiguous();
@@ -170,6 +173,9 @@ struct FusedCrossEntropy : torch::autograd::Function<FusedCrossEntropy> {
       const at::Tensor h = counted.gather(hidden, begin, rows);
       at::Tensor logits = buffer.narrow(0, 0, rows);
       at::mm_out(logits, h, weight.t());
+      std::optional<Recorded> softmax;
+      softmax.emplace("tigerbot::softmax",
+                      static_cast<std::int64_t>(logits.nbytes()) * (gradients ? 2 : 1));
       at::parallel_for(0, rows, 1, [&](std::int64_t first, std::int64_t last) {
         for (std::int64_t row = first; row < last; ++row) {
           const std::int64_t token = counted.token(begin + row);
@@ -184,6 +190,7 @@ struct FusedCrossEntropy : torch::autograd::Function<FusedCrossEntropy> {
           right[token] = loss.correct;
         }
       });
+      softmax.reset();
       if (weight_gradient) d_weight->add(logits, h);
       if (!hidden_gradient) continue;
       if (counted.gathers()) {

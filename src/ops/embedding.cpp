@@ -14,6 +14,7 @@
 #include "ops/composed.h"
 #include "ops/elementwise.h"
 #include "ops/ops.h"
+#include "ops/recorded.h"
 
 namespace tigerbot::ops {
 namespace {
@@ -51,6 +52,8 @@ using torch::autograd::variable_list;
 at::Tensor gather_rows(const at::Tensor& ids, const at::Tensor& weight) {
   const std::int64_t tokens = ids.size(0);
   const std::int64_t width = weight.size(1);
+  const Recorded recorded("tigerbot::embedding",
+                          2 * tokens * width * static_cast<std::int64_t>(weight.element_size()));
   const auto* id = ids.const_data_ptr<std::int64_t>();
   const auto bytes = static_cast<std::size_t>(width) * weight.element_size();
   at::Tensor rows = at::empty({tokens, width}, weight.options());
@@ -69,6 +72,8 @@ template <typename T>
 at::Tensor scatter_rows(const at::Tensor& ids, const at::Tensor& dy, std::int64_t pieces) {
   const std::int64_t tokens = ids.size(0);
   const std::int64_t width = dy.size(1);
+  const Recorded recorded("tigerbot::embedding_backward",
+                          (pieces + tokens) * width * static_cast<std::int64_t>(sizeof(T)));
   const auto* id = ids.const_data_ptr<std::int64_t>();
   std::vector<std::int64_t> order(static_cast<std::size_t>(tokens));
   std::iota(order.begin(), order.end(), 0);

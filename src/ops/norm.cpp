@@ -16,6 +16,7 @@
 #include <optional>
 
 #include "ops/cpu/fused_kernels.h"
+#include "ops/recorded.h"
 
 namespace tigerbot::ops {
 namespace {
@@ -49,6 +50,8 @@ struct Forward {
 // All inputs contiguous; weight and bias float32.
 Forward run_forward(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight,
                     const at::Tensor& bias, double eps) {
+  const Recorded recorded("tigerbot::norm",
+                          static_cast<std::int64_t>(x.nbytes()) * (residual.defined() ? 4 : 2));
   const std::int64_t features = x.size(-1);
   const std::int64_t rows = features == 0 ? 0 : x.numel() / features;
   Forward result;
@@ -108,6 +111,8 @@ struct Gradients {
 // dy and dsum contiguous and of x's type; mean undefined for RMSNorm, dsum where nothing reaches.
 Gradients run_backward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& mean,
                        const at::Tensor& scale, const at::Tensor& dy, const at::Tensor& dsum) {
+  const Recorded recorded("tigerbot::norm_backward",
+                          static_cast<std::int64_t>(x.nbytes()) * (dsum.defined() ? 4 : 3));
   const std::int64_t features = x.size(-1);
   const std::int64_t rows = features == 0 ? 0 : x.numel() / features;
   const std::int64_t chunks = (rows + kRowsPerChunk - 1) / kRowsPerChunk;

@@ -12,6 +12,7 @@
 #include "ops/checks.h"
 #include "ops/cpu/fused_kernels.h"
 #include "ops/elementwise.h"
+#include "ops/recorded.h"
 
 namespace tigerbot::ops {
 namespace {
@@ -45,6 +46,10 @@ void composed_step(const at::Tensor& weight, const at::Tensor& low, const at::Te
 
 void adamw_step(const at::Tensor& weight, const at::Tensor& low, const at::Tensor& first_moment,
                 const at::Tensor& second_moment, const at::Tensor& gradient, const AdamW& options) {
+  const Recorded recorded(
+      "tigerbot::adamw",
+      static_cast<std::int64_t>(2 * weight.nbytes() + (low.defined() ? 2 * low.nbytes() : 0) +
+                                4 * first_moment.nbytes() + gradient.nbytes()));
   const bool bfloat16 = weight.scalar_type() == at::kBFloat16;
   if (!weight.is_contiguous()) fail_internal("adamw: the weight is not contiguous");
   if (bfloat16) check_state("low", low, weight, at::kShort);
@@ -94,6 +99,8 @@ std::pair<at::Tensor, at::Tensor> split_master(const at::Tensor& master) {
 }
 
 void accumulate(const at::Tensor& sum, const at::Tensor& x) {
+  const Recorded recorded("tigerbot::accumulate",
+                          static_cast<std::int64_t>(2 * sum.nbytes() + x.nbytes()));
   if (!takes_kernels(x) || !x.is_contiguous()) {
     sum.add_(x);
     return;
@@ -105,6 +112,7 @@ void accumulate(const at::Tensor& sum, const at::Tensor& x) {
 }
 
 double sum_of_squares(const at::Tensor& x) {
+  const Recorded recorded("tigerbot::sum_of_squares", static_cast<std::int64_t>(x.nbytes()));
   if (!takes_kernels(x) || !x.is_contiguous()) {
     return x.to(at::kDouble).square().sum().item<double>();
   }

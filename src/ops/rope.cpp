@@ -12,6 +12,7 @@
 #include "ops/composed.h"
 #include "ops/cpu/fused_kernels.h"
 #include "ops/ops.h"
+#include "ops/recorded.h"
 
 namespace tigerbot::ops {
 namespace {
@@ -39,6 +40,7 @@ constexpr std::int64_t kElementsPerTask = 16384;
 // x may have any strides over tokens and heads: a slice of a fused projection is read in place.
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, bool adjacent,
                   bool backward) {
+  const Recorded recorded("tigerbot::rope", 2 * static_cast<std::int64_t>(x.nbytes()));
   const at::Tensor rows = x.stride(2) == 1 ? x : x.contiguous();
   at::Tensor y = at::empty(x.sizes(), x.options());
   const cpu::FusedKernels& kernels = cpu::fused_kernels(x.scalar_type() == at::kBFloat16);

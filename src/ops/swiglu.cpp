@@ -8,6 +8,7 @@
 #include "ops/cpu/fused_kernels.h"
 #include "ops/elementwise.h"
 #include "ops/ops.h"
+#include "ops/recorded.h"
 
 namespace tigerbot::ops {
 namespace {
@@ -21,6 +22,7 @@ const cpu::FusedKernels& kernels_for(const at::Tensor& x) {
 
 struct SwiGlu : torch::autograd::Function<SwiGlu> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& gate, const at::Tensor& up) {
+    const Recorded recorded("tigerbot::swiglu", 3 * static_cast<std::int64_t>(gate.nbytes()));
     const at::Tensor g = gate.contiguous();
     const at::Tensor u = up.contiguous();
     at::Tensor y = at::empty(g.sizes(), g.options());
@@ -35,6 +37,7 @@ struct SwiGlu : torch::autograd::Function<SwiGlu> {
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor& g = saved[0];
+    const Recorded recorded("tigerbot::swiglu_backward", 5 * static_cast<std::int64_t>(g.nbytes()));
     const at::Tensor& u = saved[1];
     const at::Tensor dy = gradients[0].contiguous();
     const at::Tensor dgate = at::empty(g.sizes(), g.options());
