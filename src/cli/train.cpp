@@ -25,6 +25,13 @@ struct TrainOptions {
 
 std::string bytes_of(const Json& value) { return format_bytes(value.get<std::uint64_t>()); }
 
+std::string time_of(const Json& plan) {
+  if (plan["seconds"].is_null()) return "not measured";
+  return fmt::format("about {}, at {:.3g} s a step as measured here",
+                     format_duration(plan["seconds"].get<double>()),
+                     plan["step_seconds"].get<double>());
+}
+
 void print_plan(const Json& plan) {
   const Json& memory = plan["memory"];
   std::printf("%s",
@@ -35,7 +42,7 @@ void print_plan(const Json& plan) {
                           "steps               {} of {} tokens, {} of them warm-up\n"
                           "tokens              {}\n"
                           "dense products      {:.0f} GFLOP/s measured here\n"
-                          "time                about {}\n",
+                          "time                {}\n",
                           plan["objective"].get<std::string>(),
                           format_count(plan["parameters"].get<std::uint64_t>()),
                           format_count(plan["trained_parameters"].get<std::uint64_t>()),
@@ -46,8 +53,7 @@ void print_plan(const Json& plan) {
                           format_count(plan["tokens_per_step"].get<std::uint64_t>()),
                           format_count(plan["warmup_steps"].get<std::uint64_t>()),
                           format_count(plan["tokens"].get<std::uint64_t>()),
-                          plan["dense_peak"].get<double>() / 1e9,
-                          format_duration(plan["seconds"].get<double>()))
+                          plan["dense_peak"].get<double>() / 1e9, time_of(plan))
                   .c_str());
 }
 

@@ -203,6 +203,13 @@ TensorSource random_weights(std::uint64_t seed, double deviation) {
   };
 }
 
+std::unique_ptr<Decoder> hollow_decoder(const ModelConfig& config) {
+  const TensorSource nothing = [](const std::string&, const std::vector<std::int64_t>& shape) {
+    return at::empty(shape, at::TensorOptions(at::kBFloat16).device(at::kMeta));
+  };
+  return make_decoder(config, nothing, at::kBFloat16, at::kMeta);
+}
+
 TensorSource ModelParts::source(const Recipe& recipe) const {
   return from_scratch ? random_weights(recipe.train.seed, recipe.model.initializer_range)
                       : files.source(at::kFloat);

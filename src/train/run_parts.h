@@ -33,6 +33,9 @@ ModelParts open_model_parts(const Recipe& recipe);
 /// Each is a function of the seed and its name alone.
 TensorSource random_weights(std::uint64_t seed, double deviation);
 
+/// A decoder of this shape whose parameters have no memory: for counting and checking.
+std::unique_ptr<Decoder> hollow_decoder(const ModelConfig& config);
+
 /// Writes config.json, the tokenizer and so on: all of an export but the weights.
 void write_export_companions(const ModelParts& parts, const std::filesystem::path& folder);
 

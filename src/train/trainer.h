@@ -21,7 +21,8 @@ struct TrainResult {
 
 /// What a run would take, without training: everything is read and checked.
 ///   parameters, trained_parameters, memory {weights, optimizer, gradients, activations, total,
-///   available}, steps, tokens_per_step, tokens, operations_per_token, dense_peak, seconds, data.
+///   available}, steps, tokens_per_step, tokens, operations_per_token, dense_peak, step_seconds and
+///   seconds (measured; null where they cannot be: train/step_time.h), data.
 Json plan_run(const Recipe& recipe, Communicator& group);
 
 /// Runs a recipe, or goes on with it where its output folder holds a checkpoint. Writes into that

@@ -434,6 +434,9 @@ TEST(Run, APlanSaysWhatItWouldTake) {
   EXPECT_EQ(plan.at("trained_parameters"), plan.at("parameters"));
   EXPECT_GT(plan.at("steps").get<int>(), 10);
   EXPECT_GT(plan.at("dense_peak").get<double>(), 1e8);
+  EXPECT_GT(plan.at("step_seconds").get<double>(), 0);
+  EXPECT_DOUBLE_EQ(plan.at("seconds").get<double>(),
+                   plan.at("step_seconds").get<double>() * plan.at("steps").get<double>());
   EXPECT_FALSE(std::filesystem::exists(folder / "run"));
 }
 

@@ -1,0 +1,107 @@
+// What a run would take: parameters, memory, steps, time.
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "train/run.h"
+#include "train/step_time.h"
+
+namespace tigerbot::train {
+namespace {
+
+/// The elements of a model of this shape, all and those of the layers' matrices.
+struct Elements {
+  std::int64_t all = 0, layers = 0;
+};
+Elements count_model(Decoder& model) {
+  Elements elements;
+  for (const Parameter& parameter : model.parameters()) {
+    std::int64_t count = 1;
+    for (const std::int64_t size : parameter.shape) count *= size;
+    elements.all += count;
+  }
+  for (const Linear* linear : model.linears()) {
+    elements.layers += linear->in_features() * linear->out_features();
+  }
+  return elements;
+}
+
+}  // namespace
+
+/// The same checks as training makes, on a model without memory.
+RunShape Run::make_shape() const {
+  const std::unique_ptr<Decoder> hollow = hollow_decoder(parts_.config);
+  const Elements elements = count_model(*hollow);
+  RunShape shape;
+  shape.parameters = elements.all;
+  shape.layer_weights = elements.layers;
+  if (!recipe_.lora) {
+    shape.trained_parameters = count_elements(choose_parameters(
+        *hollow, recipe_.model.trainable, recipe_.path.string() + ": model.trainable"));
+  } else if (recipe_.lora_adapter.empty()) {
+    shape.trained_parameters = count_elements(LoraAdapters(*hollow, *recipe_.lora).parameters());
+  } else {
+    shape.trained_parameters =
+        count_elements(LoraAdapters::load(*hollow, recipe_.lora_adapter)->parameters());
+  }
+  shape.dtype = parts_.dtype;
+  shape.sequence_length = recipe_.data.sequence_length;
+  shape.micro_batch_tokens = recipe_.data.sequence_length * recipe_.train.micro_batch_sequences;
+  shape.adds_up_gradients = recipe_.train.global_batch_tokens >= 2 * shape.micro_batch_tokens;
+  shape.checkpointing = recipe_.train.activation_checkpointing;
+  return shape;
+}
+
+Json Run::plan() {
+  const RunShape& run = shape_;
+  const MemoryEstimate memory = estimate_memory(parts_.config, run);
+  const double operations = flops_per_token(parts_.config, run);
+  dense_peak_ = measure_dense_peak(parts_.config, parts_.dtype);
+  const std::int64_t step_tokens =
+      std::max<std::int64_t>(1, recipe_.train.global_batch_tokens / run.sequence_length) *
+      run.sequence_length;
+  const double tokens = static_cast<double>(step_tokens) * static_cast<double>(total_steps_);
+  std::optional<double> step_seconds;
+  if (memory.total() <= available_memory()) {
+    if (const StepBatch batch = objective_->next_step(); !batch.empty()) {
+      step_seconds = measure_step_seconds(recipe_, parts_, *objective_, batch);
+    }
+  }
+  return {
+      {"objective", objective_->name()},
+      {"parameters", run.parameters},
+      {"trained_parameters", run.trained_parameters},
+      {"memory",
+       {{"weights", memory.weights},
+        {"optimizer", memory.optimizer},
+        {"gradients", memory.gradients},
+        {"activations", memory.activations},
+        {"total", memory.total()},
+        {"available", available_memory()}}},
+      {"steps", total_steps_},
+      {"warmup_steps", schedule().warmup_steps},
+      {"tokens_per_step", step_tokens},
+      {"tokens", static_cast<std::int64_t>(tokens)},
+      {"operations_per_token", operations},
+      {"dense_peak", dense_peak_},
+      {"step_seconds", step_seconds ? Json(*step_seconds) : Json()},
+      {"seconds", step_seconds ? Json(*step_seconds * static_cast<double>(total_steps_)) : Json()},
+      {"data", objective_->manifest()}};
+}
+
+void Run::check_memory() {
+  const MemoryEstimate memory = estimate_memory(parts_.config, shape_);
+  const std::uint64_t available = available_memory();
+  if (memory.total() <= available) return;
+  fail(
+      "{}: training needs about {} (weights {}, optimizer {}, gradients {}, activations {}) and {} "
+      "are free; a smaller train.micro_batch_sequences, train.activation_checkpointing, or [lora] "
+      "take less",
+      recipe_.path.string(), format_bytes(memory.total()), format_bytes(memory.weights),
+      format_bytes(memory.optimizer), format_bytes(memory.gradients),
+      format_bytes(memory.activations), format_bytes(available));
+}
+
+}  // namespace tigerbot::train
