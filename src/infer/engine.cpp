@@ -295,6 +295,7 @@ void Engine::draw(Answer& answer, const at::Tensor& logits, std::int64_t row) co
     for (std::size_t i = 0; i <= guesses; ++i) {
       std::vector<float> scores(static_cast<std::size_t>(pieces_));
       read_logits(logits, row + static_cast<std::int64_t>(i), scores);
+      if (options_.observer) options_.observer(answer.owner->id, answer.index, scores);
       std::vector<float> plain;
       if (answer.request().logprobs) plain = scores;
       const TokenMask* mask = nullptr;

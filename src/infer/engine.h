@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,9 @@ struct EngineOptions {
   /// Tokens that a lone answer guesses from what follows the same words earlier on, to be computed
   /// in one step ("prompt lookup"). The answer is the same. 0: off.
   std::int64_t prompt_lookup = 0;
+  /// Told of the logits of every token that is drawn, before anything changes them: of answer
+  /// `index` of request `id`. Called from several threads at a time, for different answers.
+  std::function<void(std::int64_t id, std::int64_t index, std::span<const float> logits)> observer;
   /// What time it is; tests have their own.
   std::function<std::chrono::steady_clock::time_point()> clock = std::chrono::steady_clock::now;
 };

@@ -56,6 +56,14 @@ void EngineThread::run(const std::function<void(Engine&)>& function) {
   task->get_future().get();
 }
 
+void EngineThread::run_later(std::function<void(Engine&)> function) {
+  {
+    const std::lock_guard lock(mutex_);
+    functions_.push_back([this, function = std::move(function)] { function(engine_); });
+  }
+  news_.notify_one();
+}
+
 EngineStatistics EngineThread::statistics() const {
   const std::lock_guard lock(mutex_);
   EngineStatistics result = statistics_;

@@ -36,6 +36,8 @@ class EngineThread {
   /// Runs a function on the engine's thread, between steps, and waits for it; what it throws is
   /// thrown here. Not from a listener.
   void run(const std::function<void(Engine&)>& function);
+  /// The same without waiting; the function must not throw.
+  void run_later(std::function<void(Engine&)> function);
 
   /// As of the last step.
   EngineStatistics statistics() const;

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "model/step.h"
+#include "ops/checks.h"
 
 namespace tigerbot {
 namespace {
@@ -132,6 +133,7 @@ at::Tensor BloomDecoder::run_block(std::int64_t block, const at::Tensor& x,
 
 at::Tensor BloomDecoder::forward(const at::Tensor& ids, const Sequences& sequences,
                                  const StepCache* cache) {
+  pack_for(cache);
   at::Tensor x = embed(ids);  // [tokens, hidden_size]
   const at::Tensor slopes = slopes_.to(x.device());
   const bool trains = at::GradMode::is_enabled() && !cache;
@@ -149,11 +151,25 @@ at::Tensor BloomDecoder::forward(const at::Tensor& ids, const Sequences& sequenc
   return norm_(wanted_rows(x, cache));
 }
 
+void BloomDecoder::pack_for(const StepCache* cache) {
+  if (at::GradMode::is_enabled()) {
+    if (packed_output_) {  // training may be about to change the weights
+      for (Linear* linear : linears()) linear->unpack();
+      packed_output_.reset();
+    }
+    return;
+  }
+  if (!cache || packed_output_ || !ops::takes_kernels(output_weight())) return;
+  for (Linear* linear : linears()) linear->pack();
+  packed_output_.emplace(output_weight());
+}
+
 const at::Tensor& BloomDecoder::output_weight() const {
   return lm_head_ ? lm_head_->weight() : word_embeddings_.weight();
 }
 
 at::Tensor BloomDecoder::logits(const at::Tensor& hidden) const {
+  if (packed_output_ && !at::GradMode::is_enabled()) return ops::linear(hidden, *packed_output_);
   return ops::linear(hidden, output_weight());
 }
 

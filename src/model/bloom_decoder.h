@@ -62,6 +62,10 @@ class BloomDecoder : public Decoder {
   std::vector<BloomLayer> layers_;
   LayerNorm norm_;
   std::optional<Linear> lm_head_;
+  std::optional<ops::PackedWeight> packed_output_;  ///< for steps of inference, as all Linears then
+
+  /// Packs the weights where a step may run on packed ones, if they are not packed yet.
+  void pack_for(const StepCache* cache);
 };
 
 }  // namespace tigerbot

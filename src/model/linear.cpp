@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "ops/checks.h"
 
 namespace tigerbot {
 
@@ -28,7 +29,12 @@ void Linear::set_quantized(ops::QuantizedWeight weight) {
   weight_ = at::Tensor();
 }
 
+void Linear::pack() {
+  if (weight_.defined() && ops::takes_kernels(weight_)) packed_ = ops::PackedWeight(weight_);
+}
+
 void Linear::release_weight() {
+  unpack();
   quantized_ = ops::QuantizedWeight();
   weight_ = at::Tensor();
 }

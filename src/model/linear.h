@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
 
 #include <cstdint>
 #include <functional>
@@ -10,6 +11,7 @@
 
 #include "model/low_rank_adapter.h"
 #include "model/parameters.h"
+#include "ops/linear.h"
 #include "ops/ops.h"
 #include "ops/quantized_linear.h"
 
@@ -25,8 +27,10 @@ class Linear {
   /// x [tokens, in_features] -> [tokens, out_features].
   at::Tensor operator()(const at::Tensor& x) const {
     if (observer_) observer_(x);
-    const at::Tensor y =
-        quantized_.defined() ? ops::linear(x, quantized_, bias_) : ops::linear(x, weight_, bias_);
+    const at::Tensor y = quantized_.defined() ? ops::linear(x, quantized_, bias_)
+                         : packed_.defined() && !at::GradMode::is_enabled()
+                             ? ops::linear(x, packed_, bias_)
+                             : ops::linear(x, weight_, bias_);
     return adapter_ ? add_adapter(x, y, *adapter_) : y;
   }
 
@@ -53,6 +57,12 @@ class Linear {
   bool is_quantized() const { return quantized_.defined(); }
   const ops::QuantizedWeight& quantized() const { return quantized_; }
 
+  /// Makes a packed copy of a dense weight on the CPU, which products without gradients then run
+  /// with: the bits of a row do not depend on what other rows there are.
+  void pack();
+  /// Forgets it: the weight may change.
+  void unpack() { packed_ = ops::PackedWeight(); }
+
   /// Is told of every x before the product, for calibration; an empty function ends that.
   void set_observer(std::function<void(const at::Tensor& x)> observer) {
     observer_ = std::move(observer);
@@ -71,6 +81,7 @@ class Linear {
   at::Tensor weight_;
   at::Tensor bias_;
   ops::QuantizedWeight quantized_;
+  ops::PackedWeight packed_;
   std::function<void(const at::Tensor&)> observer_;
   std::shared_ptr<const LowRankAdapter> adapter_;
 };

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <ATen/ops/arange.h>
+#include <ATen/ops/div.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 
 #include <memory>
 #include <string>
@@ -29,7 +32,19 @@ inline ModelConfig tiny_config() {
   return config;
 }
 
-inline std::unique_ptr<Decoder> tiny_decoder(const ModelConfig& config = tiny_config()) {
+/// The same size in the BLOOM family.
+inline ModelConfig tiny_bloom_config() {
+  ModelConfig config = tiny_config();
+  config.family = ModelConfig::Family::kBloom;
+  config.model_type = "bloom";
+  config.num_key_value_heads = config.num_attention_heads;
+  config.intermediate_size = 4 * config.hidden_size;
+  config.hidden_act = "gelu_pytorch_tanh";
+  return config;
+}
+
+inline std::unique_ptr<Decoder> tiny_decoder(const ModelConfig& config = tiny_config(),
+                                             at::ScalarType dtype = at::kFloat) {
   std::uint64_t stream = 0;
   const TensorSource source = [&](const std::string& name, const std::vector<std::int64_t>& shape) {
     at::Tensor tensor = at::empty(shape, at::kFloat);
@@ -42,7 +57,29 @@ inline std::unique_ptr<Decoder> tiny_decoder(const ModelConfig& config = tiny_co
     }
     return tensor;
   };
-  return make_decoder(config, source, at::kFloat);
+  return make_decoder(config, source, dtype);
+}
+
+/// The same with 4-bit weights, as GPTQ would give them.
+inline std::unique_ptr<Decoder> tiny_quantized_decoder() {
+  std::unique_ptr<Decoder> decoder = tiny_decoder(tiny_config(), at::kBFloat16);
+  std::uint64_t stream = 1000;
+  for (Linear* linear : decoder->linears()) {
+    ++stream;
+    const std::int64_t in = linear->in_features();
+    const std::int64_t out = linear->out_features();
+    ops::QuantizedParts parts;
+    parts.codes = at::empty({out, in}, at::kByte);
+    for (std::int64_t i = 0; i < out * in; ++i) {
+      parts.codes.data_ptr<std::uint8_t>()[i] =
+          static_cast<std::uint8_t>(random_below({1, stream, static_cast<std::uint64_t>(i)}, 16));
+    }
+    parts.scales = at::full({in / 16, out}, 0.05, at::kHalf);
+    parts.zeros = at::full({in / 16, out}, 8, at::kShort);
+    parts.group_of = at::arange(in, at::kInt).div(16, "floor").to(at::kInt);
+    linear->set_quantized(ops::QuantizedWeight(parts));
+  }
+  return decoder;
 }
 
 /// Piece i is the byte 32 + i; none is special.
