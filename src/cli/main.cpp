@@ -92,6 +92,7 @@ int run(int argc, char** argv) {
   app.option_defaults()->always_capture_default(false);
   tigerbot::add_generate_command(app);
   tigerbot::add_chat_command(app);
+  tigerbot::add_serve_command(app);
   tigerbot::add_embed_command(app);
   tigerbot::add_eval_command(app);
   tigerbot::add_data_command(app);

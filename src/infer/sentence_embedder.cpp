@@ -37,20 +37,26 @@ SentenceEmbedder::SentenceEmbedder(const std::filesystem::path& path,
   }
 }
 
-std::vector<TokenId> SentenceEmbedder::encode(const std::string& text) {
-  std::vector<TokenId> ids =
-      tokenizer_->encode(text, {.add_special_tokens = true, .parse_special_tokens = false});
-  if (static_cast<std::int64_t>(ids.size()) > max_tokens_) {
+std::vector<TokenId> SentenceEmbedder::encode(const std::string& text) const {
+  return tokenizer_->encode(text, {.add_special_tokens = true, .parse_special_tokens = false});
+}
+
+at::Tensor SentenceEmbedder::embed(std::span<const std::string> texts) {
+  std::vector<std::vector<TokenId>> encoded;
+  encoded.reserve(texts.size());
+  for (const std::string& text : texts) {
+    std::vector<TokenId>& ids = encoded.emplace_back(encode(text));
+    if (static_cast<std::int64_t>(ids.size()) <= max_tokens_) continue;
     // The mark of the end stays the last token.
     const TokenId last = ids.back();
     ids.resize(static_cast<std::size_t>(max_tokens_));
     ids.back() = last;
     ++truncated_;
   }
-  return ids;
+  return embed_tokens(encoded);
 }
 
-at::Tensor SentenceEmbedder::embed(std::span<const std::string> texts) {
+at::Tensor SentenceEmbedder::embed_tokens(std::span<const std::vector<TokenId>> texts) {
   const at::NoGradGuard no_grad;
   // About so many tokens at a time keep activations in the processor's cache.
   constexpr std::int64_t kTokensAtOnce = 4096;
@@ -67,13 +73,12 @@ at::Tensor SentenceEmbedder::embed(std::span<const std::string> texts) {
     ids.clear();
     lengths.clear();
   };
-  for (const std::string& text : texts) {
-    const std::vector<TokenId> encoded = encode(text);
-    if (!ids.empty() && static_cast<std::int64_t>(ids.size() + encoded.size()) > kTokensAtOnce) {
+  for (const std::vector<TokenId>& text : texts) {
+    if (!ids.empty() && static_cast<std::int64_t>(ids.size() + text.size()) > kTokensAtOnce) {
       flush();
     }
-    ids.insert(ids.end(), encoded.begin(), encoded.end());
-    lengths.push_back(static_cast<std::int64_t>(encoded.size()));
+    ids.insert(ids.end(), text.begin(), text.end());
+    lengths.push_back(static_cast<std::int64_t>(text.size()));
   }
   flush();
   if (parts.empty()) return at::empty({0, dimension()}, at::kFloat);

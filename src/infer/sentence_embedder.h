@@ -26,13 +26,19 @@ class SentenceEmbedder {
   /// than the model takes is cut, and counted in truncated().
   at::Tensor embed(std::span<const std::string> texts);
 
+  /// The same for texts that are ids already, each of max_tokens() at most.
+  at::Tensor embed_tokens(std::span<const std::vector<TokenId>> texts);
+
+  /// The ids of a text as the model takes it, however many.
+  std::vector<TokenId> encode(const std::string& text) const;
+  std::int64_t max_tokens() const { return max_tokens_; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+
   std::int64_t truncated() const { return truncated_; }
   std::int64_t dimension() const { return files_.config.hidden_size; }
   const ModelFiles& files() const { return files_; }
 
  private:
-  std::vector<TokenId> encode(const std::string& text);
-
   ModelFiles files_;
   std::unique_ptr<BertEncoder> encoder_;
   std::unique_ptr<Tokenizer> tokenizer_;
