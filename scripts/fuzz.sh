@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Fuzzes one parser: scripts/fuzz.sh NAME SECONDS [libFuzzer options], NAME one of
 # safetensors, gguf, tokenizer_json, sentencepiece, chat_template, html, warc, json_lines, wikipedia,
-# compression. Needs clang. The corpus that grows is kept in build-fuzz/corpus/NAME; what crashes is
-# written to build-fuzz/found/NAME-*.
+# compression, http_request, api_request. Needs clang. The corpus that grows is kept in
+# build-fuzz/corpus/NAME; what crashes is written to build-fuzz/found/NAME-*.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ $# -lt 2 ]; then
-  sed -n '2,5s/^# //p' "$0" >&2
+  sed -n '2,6s/^# //p' "$0" >&2
   exit 2
 fi
 name=$1 seconds=$2

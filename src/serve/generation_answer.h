@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "serve/api/error.h"
 #include "serve/api/response_format.h"
 #include "serve/http/message.h"
 #include "serve/keys.h"

@@ -178,6 +178,8 @@ void run_server(const ServeOptions& options) {
   service.set_server(
       [&server] { return std::pair(server.connections(), server.buffered_bytes()); });
 
+  for (const auto& model : service.models()) model->warm_up();
+
   Drain drain;
   auto current = keys;
   server.on_signals({SIGTERM, SIGINT, SIGHUP}, [&](int signal) {

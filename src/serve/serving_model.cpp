@@ -29,6 +29,14 @@ ServingModel::ServingModel(const ModelEntry& entry, const ServingModelOptions& o
   thread_ = std::make_unique<EngineThread>(*engine_);
 }
 
+void ServingModel::warm_up() {
+  GenerationRequest request;
+  request.prompt = {0};
+  request.max_new_tokens = 2;
+  request.client = "warm-up";
+  thread_->submit(std::move(request), [](const GenerationUpdate&) {});
+}
+
 std::vector<TokenId> ServingModel::encode_chat(const OrderedJson& messages,
                                                const OrderedJson& tools,
                                                const OrderedJson& variables,

@@ -52,6 +52,9 @@ class ServingModel {
   const std::vector<std::string>& adapters() const { return adapters_; }
   std::int64_t created() const { return created_; }
 
+  /// Has the engine make what it makes at its first step (packed weights), before anyone waits.
+  void warm_up();
+
   /// The ids of a conversation through the model's template. An ApiError for what the template
   /// refuses.
   std::vector<TokenId> encode_chat(const OrderedJson& messages, const OrderedJson& tools,

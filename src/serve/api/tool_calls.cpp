@@ -100,7 +100,7 @@ OrderedJson describe_tools(OrderedJson messages, const OrderedJson& tools) {
   if (messages.front()["role"] == "system") {
     messages.front()["content"] = messages.front()["content"].get<std::string>() + "\n\n" + text;
   } else {
-    messages.insert(messages.begin(), {{"role", "system"}, {"content", text}});
+    messages.insert(messages.begin(), OrderedJson::object({{"role", "system"}, {"content", text}}));
   }
   return messages;
 }

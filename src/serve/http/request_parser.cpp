@@ -144,7 +144,13 @@ void RequestParser::read_head() {
     const beast::string_view name = field.name_string();
     const beast::string_view value = field.value();
     std::string key = lower({name.data(), name.size()});
-    lengths += key == "content-length";
+    if (key == "content-length") {
+      ++lengths;
+      // "5, 5" is one length to some and an error to others.
+      if (value.find_first_not_of("0123456789") != beast::string_view::npos) {
+        throw HttpError(400, "Content-Length is no number");
+      }
+    }
     hosts += key == "host";
     if (key == "transfer-encoding") {
       ++encodings;

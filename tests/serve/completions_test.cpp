@@ -1,0 +1,334 @@
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "serve/served_model.h"
+
+namespace tigerbot::serve {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string content(const ClientAnswer& answer) {
+  return answer.json()["choices"][0]["message"]["content"];
+}
+
+/// The text of a stream, put together.
+std::string streamed(const ClientAnswer& answer) {
+  std::string text;
+  for (const std::string& event : event_data(answer.body)) {
+    if (event == "[DONE]") continue;
+    const Json chunk = Json::parse(event);
+    for (const Json& choice : chunk["choices"]) {
+      text += choice.contains("text") ? choice["text"].get<std::string>()
+                                      : choice["delta"].value("content", "");
+    }
+  }
+  return text;
+}
+
+TEST(Completions, AChatAnswerHasOpenAisShape) {
+  ServedModel served;
+  const ClientAnswer answer = served.chat({{"model", "tiny"}, {"max_tokens", 8}, {"seed", 1}});
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const Json body = answer.json();
+  EXPECT_EQ(body["object"], "chat.completion");
+  EXPECT_EQ(body["model"], "tiny");
+  EXPECT_TRUE(body["id"].get<std::string>().starts_with("chatcmpl-"));
+  EXPECT_EQ(body["choices"][0]["message"]["role"], "assistant");
+  EXPECT_EQ(body["choices"][0]["finish_reason"], "length");
+  EXPECT_EQ(body["usage"]["completion_tokens"], 8);
+  EXPECT_EQ(body["usage"]["total_tokens"], body["usage"]["prompt_tokens"].get<int>() + 8);
+  EXPECT_EQ(content(answer).size(), 8U);
+}
+
+TEST(Completions, AStreamSaysWhatTheWholeAnswerSays) {
+  ServedModel served;
+  for (const int n : {1, 3}) {
+    Json body = {{"max_tokens", 12}, {"seed", 7}, {"n", n}, {"temperature", 1}, {"logprobs", true}};
+    const Json whole = served.chat(body).json();
+    body["stream"] = true;
+    body["stream_options"] = {{"include_usage", true}};
+    const ClientAnswer stream = served.chat(body);
+    EXPECT_EQ(stream.header("content-type"), "text/event-stream; charset=utf-8");
+    const auto events = event_data(stream.body);
+    ASSERT_GT(events.size(), 3U);
+    EXPECT_EQ(events.back(), "[DONE]");
+    EXPECT_EQ(Json::parse(events[events.size() - 2])["usage"]["completion_tokens"],
+              whole["usage"]["completion_tokens"]);
+    std::vector<std::string> texts(n), reasons(n);
+    std::vector<Json> logprobs(n, Json::array());
+    for (std::size_t i = 0; i + 2 < events.size(); ++i) {
+      const Json chunk = Json::parse(events[i]);
+      EXPECT_TRUE(chunk["usage"].is_null());
+      for (const Json& choice : chunk["choices"]) {
+        const int index = choice["index"];
+        texts[index] += choice["delta"].value("content", "");
+        for (const Json& token : choice["logprobs"]["content"]) logprobs[index].push_back(token);
+        if (!choice["finish_reason"].is_null()) reasons[index] = choice["finish_reason"];
+      }
+    }
+    for (int i = 0; i < n; ++i) {
+      EXPECT_EQ(texts[i], whole["choices"][i]["message"]["content"]);
+      EXPECT_EQ(logprobs[i], whole["choices"][i]["logprobs"]["content"]);
+      EXPECT_EQ(reasons[i], whole["choices"][i]["finish_reason"]);
+    }
+  }
+}
+
+TEST(Completions, ASeedMakesAnAnswerAnewAndOtherSeedsOthers) {
+  ServedModel served;
+  const Json body = {{"max_tokens", 20}, {"seed", -5}, {"temperature", 1}};
+  EXPECT_EQ(content(served.chat(body)), content(served.chat(body)));
+  Json other = body;
+  other["seed"] = 6;
+  EXPECT_NE(content(served.chat(body)), content(served.chat(other)));
+}
+
+TEST(Completions, StopStringsAreNotPartOfTheAnswer) {
+  ServedModel served;
+  const Json body = {{"max_tokens", 20}, {"temperature", 0}};
+  const std::string text = content(served.chat(body));
+  ASSERT_GE(text.size(), 10U);
+  const std::string stop = text.substr(6, 2);
+  Json with_stop = body;
+  with_stop["stop"] = {stop, "never there"};
+  const ClientAnswer answer = served.chat(with_stop);
+  EXPECT_EQ(content(answer), text.substr(0, text.find(stop)));
+  EXPECT_EQ(answer.json()["choices"][0]["finish_reason"], "stop");
+}
+
+TEST(Completions, LogprobsGiveTokensAndTheirBytes) {
+  ServedModel served;
+  const Json answer =
+      served.chat({{"max_tokens", 5}, {"logprobs", true}, {"top_logprobs", 3}, {"temperature", 0}})
+          .json();
+  const Json& choice = answer["choices"][0];
+  std::string text;
+  for (const Json& token : choice["logprobs"]["content"]) {
+    EXPECT_LE(token["logprob"].get<double>(), 0);
+    ASSERT_EQ(token["top_logprobs"].size(), 3U);
+    EXPECT_EQ(token["top_logprobs"][0]["token"], token["token"]);  // greedy
+    EXPECT_EQ(token["bytes"].size(), token["token"].get<std::string>().size());
+    text += token["token"];
+  }
+  EXPECT_EQ(text, choice["message"]["content"]);
+}
+
+TEST(Completions, LogitBiasForcesAndForbidsTokens) {
+  ServedModel served;
+  // Piece 32 is "A".
+  EXPECT_EQ(content(served.chat({{"max_tokens", 4}, {"logit_bias", {{"32", 100}}}})), "AAAA");
+  const std::string text = content(served.chat({{"max_tokens", 1}, {"temperature", 0}}));
+  const int id = text[0] - '!';
+  EXPECT_NE(
+      content(served.chat(
+          {{"max_tokens", 1}, {"temperature", 0}, {"logit_bias", {{std::to_string(id), -100}}}})),
+      text);
+}
+
+TEST(Completions, TextCompletionsTakePromptsOfEveryKind) {
+  ServedModel served;
+  const auto complete = [&](Json prompt) {
+    return post(served.port(), "/v1/completions",
+                {{"prompt", std::move(prompt)}, {"max_tokens", 6}, {"temperature", 0}})
+        .json()["choices"];
+  };
+  const Json one = complete("AB");
+  EXPECT_EQ(one[0]["text"], complete({32, 33})[0]["text"]);
+  const Json two = complete({"AB", "CD"});
+  ASSERT_EQ(two.size(), 2U);
+  EXPECT_EQ(two[0]["text"], one[0]["text"]);
+  EXPECT_EQ(two[1]["index"], 1);
+  EXPECT_EQ(two[1]["text"], complete(Json::array({Json::array({34, 35})}))[0]["text"]);
+}
+
+TEST(Completions, EchoAndLogprobsOfTextCompletions) {
+  ServedModel served;
+  const Json echo =
+      post(served.port(), "/v1/completions", {{"prompt", "AB"}, {"max_tokens", 2}, {"echo", true}})
+          .json();
+  EXPECT_TRUE(echo["choices"][0]["text"].get<std::string>().starts_with("AB"));
+  const Json answer =
+      post(served.port(), "/v1/completions", {{"prompt", "AB"}, {"max_tokens", 3}, {"logprobs", 2}})
+          .json();
+  const Json& logprobs = answer["choices"][0]["logprobs"];
+  EXPECT_EQ(logprobs["tokens"].size(), 3U);
+  EXPECT_EQ(logprobs["top_logprobs"][0].size(), 2U);
+  EXPECT_EQ(logprobs["text_offset"], Json({0, 1, 2}));
+}
+
+TEST(Completions, EveryParameterIsHonouredOrRefusedByName) {
+  ServedModel served;
+  const std::vector<std::pair<Json, std::string>> cases{
+      {{{"temperature", 3}}, "temperature"},
+      {{{"temperature", "hot"}}, "temperature"},
+      {{{"top_p", -1}}, "top_p"},
+      {{{"n", 0}}, "n"},
+      {{{"n", 1e9}}, "n"},
+      {{{"max_tokens", 0}}, "max_tokens"},
+      {{{"max_tokens", -1}}, "max_tokens"},
+      {{{"max_tokens", 1.5}}, "max_tokens"},
+      {{{"max_completion_tokens", 99999999999}}, "max_completion_tokens"},
+      {{{"max_tokens", 3}, {"max_completion_tokens", 4}}, "max_tokens"},
+      {{{"stop", ""}}, "stop"},
+      {{{"stop", 5}}, "stop"},
+      {{{"stop", {"a", 5}}}, "stop[1]"},
+      {{{"seed", 1.5}}, "seed"},
+      {{{"seed", 18446744073709551615U}}, "seed"},
+      {{{"logit_bias", {{"x", 1}}}}, "logit_bias"},
+      {{{"logit_bias", {{"96", 1}}}}, "logit_bias"},
+      {{{"logit_bias", {{"1", 101}}}}, "logit_bias.1"},
+      {{{"logit_bias", {{"1", 1}, {"01", 1}}}}, "logit_bias"},
+      {{{"top_logprobs", 2}}, "top_logprobs"},
+      {{{"logprobs", true}, {"top_logprobs", 21}}, "top_logprobs"},
+      {{{"presence_penalty", 2.5}}, "presence_penalty"},
+      {{{"stream_options", {{"include_usage", true}}}}, "stream_options"},
+      {{{"stream", 1}}, "stream"},
+      {{{"response_format", {{"type", "xml"}}}}, "response_format.type"},
+      {{{"tool_choice", "auto"}}, "tool_choice"},
+      {{{"tools", {{{"type", "retrieval"}}}}}, "tools[0].type"},
+      {{{"audio", Json::object()}}, "audio"},
+      {{{"functions", Json::array()}}, "functions"},
+      {{{"modalities", {"audio"}}}, "modalities"},
+      {{{"prediction", Json::object()}}, "prediction"},
+      {{{"reasoning_effort", "low"}}, "reasoning_effort"},
+      {{{"service_tier", "flex"}}, "service_tier"},
+      {{{"store", true}}, "store"},
+      {{{"temprature", 1}}, "temprature"},
+      {{{"messages", "hi"}}, "messages"},
+  };
+  for (const auto& [body, param] : cases) {
+    const ClientAnswer answer = served.chat(body);
+    EXPECT_EQ(answer.status, 400) << body << answer.body;
+    EXPECT_EQ(answer.json()["error"]["param"], param) << body << answer.body;
+    EXPECT_EQ(answer.json()["error"]["type"], "invalid_request_error");
+  }
+}
+
+TEST(Completions, BadBodiesGetFourHundred) {
+  ServedModel served;
+  for (const std::string& body :
+       {std::string("{"), std::string("[]"), std::string("1"), std::string("\"a\""),
+        std::string("{\"messages\": [{\"role\": \"user\", \"content\": \"\xff\xfe\"}]}"),
+        std::string(100000, '['), "{\"a\":" + std::string(50000, '{'),
+        std::string("{\"n\": 1e9999}"), std::string("{\"n\": 1, \"n\": 2}"),
+        std::string("{\"model\": \"\\u0000\"}")}) {
+    const ClientAnswer answer = request(served.port(), "POST", "/v1/chat/completions", body,
+                                        {{"Content-Type", "application/json"}});
+    EXPECT_GE(answer.status, 400) << body.substr(0, 40);
+    EXPECT_LT(answer.status, 500) << body.substr(0, 40);
+    EXPECT_FALSE(answer.json()["error"]["message"].get<std::string>().empty());
+  }
+}
+
+TEST(Completions, RoutesModelsAndContentTypesThatAreNotThere) {
+  ServedModel served;
+  EXPECT_EQ(request(served.port(), "GET", "/nowhere").status, 404);
+  EXPECT_EQ(request(served.port(), "GET", "/v1/chat/completions").status, 405);
+  EXPECT_EQ(request(served.port(), "DELETE", "/v1/models").status, 405);
+  EXPECT_EQ(served.chat({{"model", "other"}}).status, 404);
+  EXPECT_EQ(served.chat({{"model", "tiny:none"}}).json()["error"]["code"], "model_not_found");
+  EXPECT_EQ(request(served.port(), "POST", "/v1/chat/completions", "{}").status, 415);
+  EXPECT_EQ(request(served.port(), "GET", "/v1/models/tiny").json()["id"], "tiny");
+  EXPECT_EQ(request(served.port(), "GET", "/v1/models/x").status, 404);
+}
+
+TEST(Completions, APromptThatIsTooLongIsRefused) {
+  ServedModel served;
+  const ClientAnswer answer =
+      served.chat({{"messages", {{{"role", "user"}, {"content", std::string(600, 'a')}}}}});
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(answer.json()["error"]["code"], "context_length_exceeded");
+}
+
+TEST(Completions, TokenizeAndDetokenizeAreInverse) {
+  ServedModel served;
+  const Json tokens =
+      post(served.port(), "/tokenize", {{"prompt", "A b<end>"}, {"return_token_strs", true}})
+          .json();
+  EXPECT_EQ(tokens["tokens"], Json({32, 94, 65, 95}));
+  EXPECT_EQ(tokens["token_strs"], Json({"A", " ", "b", "<end>"}));
+  EXPECT_EQ(post(served.port(), "/detokenize", {{"tokens", tokens["tokens"]}}).json()["prompt"],
+            "A b<end>");
+  EXPECT_EQ(post(served.port(), "/detokenize", {{"tokens", {96}}}).status, 400);
+  EXPECT_EQ(post(served.port(), "/tokenize", {{"messages", {{{"role", "user"}, {"content", "x"}}}}})
+                .json()["count"],
+            std::string("[user: x][assistant: ").size());
+}
+
+TEST(Completions, EmbeddingsAreUnitVectorsInEitherEncoding) {
+  ServedModel served;
+  const Json answer =
+      post(served.port(), "/v1/embeddings", {{"input", {"AB", "CD"}}, {"model", "tiny"}}).json();
+  ASSERT_EQ(answer["data"].size(), 2U) << answer;
+  double sum = 0;
+  for (const double value : answer["data"][1]["embedding"]) sum += value * value;
+  EXPECT_NEAR(sum, 1, 1e-5);
+  const Json packed = post(served.port(), "/v1/embeddings",
+                           {{"input", Json::array({34, 35})}, {"encoding_format", "base64"}})
+                          .json();
+  // 32 numbers of 4 bytes.
+  EXPECT_EQ(packed["data"][0]["embedding"].get<std::string>().size(), 172U);
+  EXPECT_EQ(post(served.port(), "/v1/embeddings", {{"input", "a"}, {"dimensions", 8}})
+                .json()["error"]["param"],
+            "dimensions");
+  EXPECT_EQ(post(served.port(), "/v1/embeddings", {{"input", Json::array()}}).status, 400);
+}
+
+TEST(Completions, ManyAtOnceSayWhatEachSaysAlone) {
+  ServedModel::Options options;
+  options.engine.cache_tokens = 4096;
+  ServedModel served(options);
+  const auto ask = [&](int i, bool stream) {
+    return served.chat({{"messages", {{{"role", "user"}, {"content", "No. " + std::to_string(i)}}}},
+                        {"max_tokens", 24},
+                        {"seed", i},
+                        {"temperature", i % 2},
+                        {"stream", stream}});
+  };
+  constexpr int kClients = 40;
+  std::vector<std::string> alone;
+  for (int i = 0; i < kClients; ++i) alone.push_back(content(ask(i, false)));
+  std::vector<std::future<std::string>> together;
+  for (int i = 0; i < kClients; ++i) {
+    together.push_back(std::async(std::launch::async, [&, i] { return streamed(ask(i, true)); }));
+  }
+  for (int i = 0; i < kClients; ++i) EXPECT_EQ(together[i].get(), alone[i]) << i;
+}
+
+TEST(Completions, AClientThatGoesAwayFreesItsBlocks) {
+  ServedModel served;
+  const double free = served.metric("tigerbot_cache_blocks_free");
+  for (const bool stream : {true, false}) {
+    RawClient client(served.port());
+    const std::string body = Json{
+        {"messages", {{{"role", "user"}, {"content", "Hi"}}}},
+        {"max_tokens", 400},
+        {"ignore_eos", true},
+        {"stream", stream}}.dump();
+    client.send(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+        "application/json\r\nContent-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body);
+    if (stream) client.receive_until("data: ");
+    client.close();
+    while (served.metric("tigerbot_clients_gone_total") < (stream ? 1 : 2)) {
+    }
+    served.wait_until_idle();
+    EXPECT_EQ(served.metric("tigerbot_cache_blocks_free"), free);
+  }
+}
+
+TEST(Completions, AFullQueueIsToldSo) {
+  ServedModel::Options options;
+  options.engine.max_waiting = 1;
+  ServedModel served(options);
+  const ClientAnswer answer = served.chat({{"n", 2}, {"max_tokens", 4}});
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.json()["error"]["code"], "queue_full");
+  EXPECT_EQ(answer.header("retry-after"), "1");
+}
+
+}  // namespace
+}  // namespace tigerbot::serve
