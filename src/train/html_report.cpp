@@ -9,7 +9,7 @@
 #include <map>
 #include <utility>
 
-#include "base/text.h"
+#include "base/html.h"
 
 namespace tigerbot::train {
 namespace {
@@ -18,29 +18,6 @@ struct Curve {
   std::string name;
   std::vector<std::pair<double, double>> points;
 };
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 std::string number(double value) {
   const double size = std::fabs(value);
@@ -97,7 +74,7 @@ std::string plot(const std::string& title, const std::vector<Curve>& curves) {
   };
   std::string svg =
       fmt::format("<figure><figcaption>{}</figcaption><svg viewBox=\"0 0 {} {}\" role=\"img\">",
-                  escaped(title), kWidth, kHeight);
+                  escape_html(title), kWidth, kHeight);
   const double dy = tick_step(high - low);
   for (double y = std::ceil(low / dy) * dy; y <= high + dy * 1e-9; y += dy) {
     svg += fmt::format(
@@ -129,7 +106,7 @@ std::string plot(const std::string& title, const std::vector<Curve>& curves) {
       svg += fmt::format(
           "<rect x=\"{:.0f}\" y=\"10\" width=\"10\" height=\"10\" fill=\"{}\"/>"
           "<text x=\"{:.0f}\" y=\"19\">{}</text>",
-          legend, colour, legend + 14, escaped(curves[c].name));
+          legend, colour, legend + 14, escape_html(curves[c].name));
       legend += 30 + 7.0 * static_cast<double>(curves[c].name.size());
     }
   }
@@ -139,8 +116,8 @@ std::string plot(const std::string& title, const std::vector<Curve>& curves) {
 std::string table(const Json& object) {
   std::string rows;
   for (const auto& [key, value] : object.items()) {
-    rows += fmt::format("<tr><th>{}</th><td>{}</td></tr>", escaped(key),
-                        escaped(value.is_string() ? value.get<std::string>() : value.dump()));
+    rows += fmt::format("<tr><th>{}</th><td>{}</td></tr>", escape_html(key),
+                        escape_html(value.is_string() ? value.get<std::string>() : value.dump()));
   }
   return "<table>" + rows + "</table>\n";
 }
@@ -186,7 +163,7 @@ std::string html_report(const ReportContents& contents) {
       "th,td{{text-align:left;padding:2px 12px 2px 0;vertical-align:top;font-weight:400}}"
       "th{{color:#666}}pre{{background:#f6f6f6;padding:10px;overflow:auto;white-space:pre-wrap}}"
       "</style></head><body><h1>{0}</h1>\n",
-      escaped(contents.title));
+      escape_html(contents.title));
   page += table(contents.summary);
   page += "<h2>Curves</h2>\n";
   page += plot("Training loss", {curve_of(lines, "train", "loss")});
@@ -204,18 +181,18 @@ std::string html_report(const ReportContents& contents) {
     if (line.value("kind", "") != "sample") continue;
     samples +=
         fmt::format("<h3>Step {}</h3><pre><b>{}</b>\n{}</pre>\n", line["step"].get<std::int64_t>(),
-                    escaped(line.value("prompt", "")), escaped(line.value("text", "")));
+                    escape_html(line.value("prompt", "")), escape_html(line.value("text", "")));
   }
   if (!samples.empty()) page += "<h2>Samples</h2>\n" + samples;
   std::string events;
   for (const Json& line : lines) {
     if (line.value("kind", "") != "event") continue;
     events += fmt::format("<tr><td>step {}</td><td>{}</td></tr>", line["step"].get<std::int64_t>(),
-                          escaped(line.value("what", "")));
+                          escape_html(line.value("what", "")));
   }
   if (!events.empty()) page += "<h2>Events</h2>\n<table>" + events + "</table>\n";
-  page += "<h2>Data</h2>\n<pre>" + escaped(contents.manifest.dump(2)) + "</pre>\n";
-  page += "<h2>Recipe</h2>\n<pre>" + escaped(contents.recipe) + "</pre>\n";
+  page += "<h2>Data</h2>\n<pre>" + escape_html(contents.manifest.dump(2)) + "</pre>\n";
+  page += "<h2>Recipe</h2>\n<pre>" + escape_html(contents.recipe) + "</pre>\n";
   page += "<h2>Versions</h2>\n" + table(contents.versions);
   return page + "</body></html>\n";
 }

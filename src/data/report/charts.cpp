@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "base/html.h"
 #include "data/report/html.h"
 
 namespace tigerbot::data::html {
@@ -23,7 +24,7 @@ std::string legend(const std::vector<Slice>& slices) {
     out += fmt::format(
         "<li><span class=\"key\" style=\"background:{}\"></span>{}<span class=\"note\">{}</span>"
         "</li>",
-        colour(k), escape(slices[k].name), escape(slices[k].note));
+        colour(k), escape_html(slices[k].name), escape_html(slices[k].note));
   return out + "</ul>";
 }
 
@@ -40,12 +41,12 @@ std::string arc(double begin, double end, const std::string& fill, const std::st
     return fmt::format(
         "<circle cx=\"100\" cy=\"100\" r=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{}\">"
         "<title>{}</title></circle>",
-        (kOuter + kInner) / 2, fill, kOuter - kInner, escape(title));
+        (kOuter + kInner) / 2, fill, kOuter - kInner, escape_html(title));
   const int large = end - begin > 0.5 ? 1 : 0;
   return fmt::format(
       "<path d=\"M{} A{} {} 0 {} 1 {} L{} A{} {} 0 {} 0 {}Z\" fill=\"{}\"><title>{}</title></path>",
       point(begin, kOuter), kOuter, kOuter, large, point(end, kOuter), point(end, kInner), kInner,
-      kInner, large, point(begin, kInner), fill, escape(title));
+      kInner, large, point(begin, kInner), fill, escape_html(title));
 }
 
 }  // namespace
@@ -75,8 +76,8 @@ std::string ring_chart(std::vector<Slice> slices, const std::string& middle) {
   out += fmt::format(
       "<text x=\"100\" y=\"98\" class=\"big\">{}</text><text x=\"100\" y=\"117\">{}</text></svg>{}"
       "</div>",
-      escape(middle.substr(0, cut)), cut == std::string::npos ? "" : escape(middle.substr(cut + 1)),
-      legend(slices));
+      escape_html(middle.substr(0, cut)),
+      cut == std::string::npos ? "" : escape_html(middle.substr(cut + 1)), legend(slices));
   return out;
 }
 
@@ -88,7 +89,7 @@ std::string bar_chart(const std::vector<Slice>& bars) {
     out += fmt::format(
         "<div class=\"name\">{0}</div><div class=\"track\"><div class=\"bar\" "
         "style=\"width:{1:.2f}%\" title=\"{0}: {2}\"></div></div><div class=\"note\">{2}</div>",
-        escape(bar.name), largest > 0 ? bar.amount / largest * 100 : 0, escape(bar.note));
+        escape_html(bar.name), largest > 0 ? bar.amount / largest * 100 : 0, escape_html(bar.note));
   return out + "</div>";
 }
 
@@ -104,13 +105,15 @@ std::string stacked_bars(const std::vector<std::string>& names,
   for (const std::string& name : names) keys.push_back({name, 0, ""});
   std::string out = legend(keys) + "<div class=\"bars\">";
   for (const StackedRow& row : rows) {
-    out += fmt::format("<div class=\"name\">{}</div><div class=\"track stack\">", escape(row.name));
+    out += fmt::format("<div class=\"name\">{}</div><div class=\"track stack\">",
+                       escape_html(row.name));
     for (std::size_t k = 0; k < row.parts.size(); ++k)
       if (row.parts[k] > 0)
         out += fmt::format(
             "<div class=\"bar\" style=\"width:{:.3f}%;background:{}\" title=\"{}: {}\"></div>",
-            row.parts[k] / largest * 100, colour(k), escape(names[k]), short_count(row.parts[k]));
-    out += fmt::format("</div><div class=\"note\">{}</div>", escape(row.note));
+            row.parts[k] / largest * 100, colour(k), escape_html(names[k]),
+            short_count(row.parts[k]));
+    out += fmt::format("</div><div class=\"note\">{}</div>", escape_html(row.note));
   }
   return out + "</div>";
 }
@@ -124,7 +127,7 @@ std::string column_chart(const Columns& columns) {
   if (largest <= 0) return "";
   std::string out =
       fmt::format("<figure><figcaption>{}</figcaption><svg viewBox=\"0 0 {} {}\" role=\"img\">",
-                  escape(columns.title), kWidth, kHeight);
+                  escape_html(columns.title), kWidth, kHeight);
   const double room = kHeight - kBottom - kTop;
   for (const double part : {0.0, 0.5, 1.0})
     out += fmt::format(
@@ -143,8 +146,8 @@ std::string column_chart(const Columns& columns) {
       out += fmt::format(
           "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\" "
           "rx=\"1\"><title>{}{}: {:.0f}</title></rect>",
-          at, kTop + room - height, width, height, fill, escape(name), escape(columns.hover[k]),
-          amount);
+          at, kTop + room - height, width, height, fill, escape_html(name),
+          escape_html(columns.hover[k]), amount);
     };
     const double gap = std::min(2.0, step * 0.15), width = step - gap;
     if (two) {
@@ -156,14 +159,14 @@ std::string column_chart(const Columns& columns) {
     }
     if (!columns.labels[k].empty())
       out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" class=\"axis\">{}</text>", x + step / 2,
-                         kHeight - 7, escape(columns.labels[k]));
+                         kHeight - 7, escape_html(columns.labels[k]));
   }
   out += "</svg>";
   if (two)
     out += fmt::format(
         "<ul class=\"legend flat\"><li><span class=\"key\" style=\"background:var(--c1)\"></span>"
         "{}</li><li><span class=\"key\" style=\"background:var(--c2)\"></span>{}</li></ul>",
-        escape(columns.first_name), escape(columns.second_name));
+        escape_html(columns.first_name), escape_html(columns.second_name));
   return out + "</figure>";
 }
 

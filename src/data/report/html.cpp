@@ -7,37 +7,6 @@
 
 namespace tigerbot::data::html {
 
-std::string escape(std::string_view text) {
-  std::string out;
-  out.reserve(text.size() + text.size() / 16);
-  for (const char byte : text) {
-    switch (byte) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        // Control characters have no place in HTML; a box shows that there was one.
-        if (static_cast<unsigned char>(byte) < 0x20 && byte != '\n' && byte != '\t')
-          out += "\xEF\xBF\xBD";
-        else
-          out += byte;
-    }
-  }
-  return out;
-}
-
 SizeUnit size_unit(std::uint64_t largest) {
   if (largest >= 100'000'000'000'000) return {"TB", 1e12};
   if (largest >= 1'000'000'000) return {"GB", 1e9};

@@ -2,13 +2,9 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 /// Small pieces of HTML that the report's parts share.
 namespace tigerbot::data::html {
-
-/// `text` as it may stand between tags and in quoted attributes, whatever it holds.
-std::string escape(std::string_view text);
 
 /// A number of bytes in the unit that suits the whole run: "12.34" of "GB".
 struct SizeUnit {

@@ -5,6 +5,7 @@
 #include <map>
 #include <vector>
 
+#include "base/html.h"
 #include "base/text.h"
 #include "data/report/charts.h"
 #include "data/report/html.h"
@@ -21,7 +22,7 @@ std::string text_of(const Json& example, const char* key) {
 std::string box(const char* look, const std::string& title, const std::string& about,
                 const std::string& text) {
   return fmt::format("<div class=\"text {}\"><div><b>{}</b> {}</div><pre>{}</pre></div>", look,
-                     escape(title), escape(about), escape(text));
+                     escape_html(title), escape_html(about), escape_html(text));
 }
 
 std::string about(const Json& example) {
@@ -91,8 +92,8 @@ std::string details_of(const Json& report, const std::string& reason, const Sum&
   return fmt::format(
       "<details{}><summary>{}<span class=\"note\">{} documents, {}</span></summary>"
       "{}</details>",
-      open ? " open" : "", escape(reason), format_count(sum.documents), format_bytes(sum.bytes),
-      examples_of(report, reason));
+      open ? " open" : "", escape_html(reason), format_count(sum.documents),
+      format_bytes(sum.bytes), examples_of(report, reason));
 }
 
 }  // namespace
@@ -134,7 +135,7 @@ std::string edits_section(const Json& report) {
     out += fmt::format(
         "<details><summary>{}<span class=\"note\">before and after all stages"
         "</span></summary>",
-        escape(bar.name));
+        escape_html(bar.name));
     for (const Json& example : *found)
       out += "<div class=\"pair\">" +
              box("drop", "before", about(example), text_of(example, "other")) +
@@ -183,7 +184,7 @@ std::string overlap_section(const Json& report) {
     out += details_of(report, drop.first, drop.second, out.empty());
   for (const auto& item : report.at("statistics").at("edits").items())
     if (item.key().starts_with("overlap"))
-      out += fmt::format("<p>{}: {} documents were cut.</p>", escape(item.key()),
+      out += fmt::format("<p>{}: {} documents were cut.</p>", escape_html(item.key()),
                          format_count(item.value().get<std::uint64_t>()));
   return out;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/files.h"
+#include "base/html.h"
 #include "data/report/html.h"
 #include "data/report/html_sections.h"
 #include "data/report/page_style.h"
@@ -26,14 +27,14 @@ std::string html_report(const Json& report) {
                         {"time", "Time", time_section(report)},
                         {"settings", "Settings", settings_section(report)},
                         {"shards", "Shards", shards_section(report)}};
-  const std::string name = escape(report.at("name").get<std::string>());
+  const std::string name = escape_html(report.at("name").get<std::string>());
   std::string page = fmt::format(
       "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
       "<title>{0}: data report</title>\n<style>{1}</style>\n<main>\n"
       "<header><h1>{0}</h1><p>Data report, TigerBot {2} ({3})</p><nav>",
-      name, kPageStyle, escape(report.at("tigerbot").at("version").get<std::string>()),
-      escape(report.at("tigerbot").at("commit").get<std::string>()));
+      name, kPageStyle, escape_html(report.at("tigerbot").at("version").get<std::string>()),
+      escape_html(report.at("tigerbot").at("commit").get<std::string>()));
   for (const Part& part : parts)
     if (!part.body.empty()) page += fmt::format("<a href=\"#{}\">{}</a>", part.id, part.name);
   page += "</nav></header>\n" + tiles(report);

@@ -8,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include "base/html.h"
 #include "base/text.h"
 #include "data/report/charts.h"
 #include "data/report/html.h"
@@ -16,8 +17,8 @@ namespace tigerbot::data::html {
 namespace {
 
 std::string tile(const std::string& figure, const std::string& what) {
-  return fmt::format("<div class=\"tile\"><b>{}</b><span>{}</span></div>", escape(figure),
-                     escape(what));
+  return fmt::format("<div class=\"tile\"><b>{}</b><span>{}</span></div>", escape_html(figure),
+                     escape_html(what));
 }
 
 std::string row(const std::vector<std::string>& cells, const char* look = "",
@@ -71,7 +72,7 @@ Sum sum_of_all(const Json& amounts) {
 }
 
 std::string section(const std::string& id, const std::string& title, const std::string& body) {
-  return fmt::format("<section id=\"{}\"><h2>{}</h2>{}</section>\n", id, escape(title), body);
+  return fmt::format("<section id=\"{}\"><h2>{}</h2>{}</section>\n", id, escape_html(title), body);
 }
 
 std::string tiles(const Json& report) {
@@ -125,8 +126,8 @@ std::string mixture_section(const Json& report) {
     const Sum sum = sum_of(source);
     const auto text = [&](const char* key) { return source.at(key).get<std::string>(); };
     const double share = source.at("share").get<double>();
-    line({escape(text("source")), escape(text("kind")), escape(text("licence"))}, sum,
-         fmt::format("{:.3g}", source.at("copies").get<double>()), percent(share), "");
+    line({escape_html(text("source")), escape_html(text("kind")), escape_html(text("licence"))},
+         sum, fmt::format("{:.3g}", source.at("copies").get<double>()), percent(share), "");
     kinds[text("kind")] += share;
     has_kinds = has_kinds || !text("kind").empty();
     sources.push_back({text("source"), share, percent(share)});
@@ -136,7 +137,7 @@ std::string mixture_section(const Json& report) {
   if (validation.documents > 0) line({"validation", "", ""}, validation, "", "", "");
   out += kTableEnd;
   for (const Json& note : report.at("notes"))
-    out += fmt::format("<p class=\"warn\">{}</p>", escape(note.get<std::string>()));
+    out += fmt::format("<p class=\"warn\">{}</p>", escape_html(note.get<std::string>()));
   out += "<div class=\"rings\">";
   const std::string measure = report.at("measure").get<std::string>();
   if (has_kinds) {
@@ -157,7 +158,7 @@ std::string mixture_section(const Json& report) {
   return out + fmt::format(
                    "</div><p class=\"quiet\">Kinds and sources by {} of the training "
                    "split; languages by bytes.</p>",
-                   escape(measure));
+                   escape_html(measure));
 }
 
 std::string funnel_section(const Json& report) {
@@ -187,7 +188,7 @@ std::string funnel_section(const Json& report) {
       rest -= bar.parts.back();
     }
     if (shown < languages.size()) bar.parts.push_back(rest);
-    table += row({escape(bar.name), format_count(sum.documents), unit.show(sum.bytes),
+    table += row({escape_html(bar.name), format_count(sum.documents), unit.show(sum.bytes),
                   fmt::format("{:.2f}", static_cast<double>(sum.characters) / 1e6),
                   read.documents == 0 ? ""
                                       : percent(static_cast<double>(sum.documents) /
@@ -198,11 +199,11 @@ std::string funnel_section(const Json& report) {
 
   std::vector<std::string> titles{"documents after"};
   titles.insert(titles.end(), names.begin(), names.end());
-  for (std::string& title : titles) title = escape(title);
+  for (std::string& title : titles) title = escape_html(title);
   out += "<h3>By language</h3>" + head(titles);
   for (const Json& step : funnel) {
     const Json& amounts = step.at("languages");
-    std::vector<std::string> cells{escape(stage_word(step.at("stage").get<std::string>()))};
+    std::vector<std::string> cells{escape_html(stage_word(step.at("stage").get<std::string>()))};
     std::uint64_t rest = sum_of_all(amounts).documents;
     for (std::size_t k = 0; k < shown; ++k) {
       const auto at = amounts.find(languages[k]);
@@ -274,10 +275,10 @@ std::string bad_inputs_section(const Json& report) {
       shown.size() < count ? fmt::format("; the first {}", shown.size()) : std::string());
   out += head({"file", "row", "what"}, 1);
   for (const Json& bad : shown)
-    out +=
-        fmt::format("<tr><td class=\"wrap\">{}</td><td>{}</td><td class=\"left wrap\">{}</td></tr>",
-                    escape(bad.at("file").get<std::string>()), bad.at("row").get<std::uint64_t>(),
-                    escape(bad.at("what").get<std::string>()));
+    out += fmt::format(
+        "<tr><td class=\"wrap\">{}</td><td>{}</td><td class=\"left wrap\">{}</td></tr>",
+        escape_html(bad.at("file").get<std::string>()), bad.at("row").get<std::uint64_t>(),
+        escape_html(bad.at("what").get<std::string>()));
   return out + kTableEnd;
 }
 
@@ -312,10 +313,10 @@ std::string settings_section(const Json& report) {
   return fmt::format(
       "<p class=\"quiet\">TigerBot {}, commit {}; settings and input are named {}.</p>"
       "<pre class=\"code\">{}</pre>",
-      escape(report.at("tigerbot").at("version").get<std::string>()),
-      escape(report.at("tigerbot").at("commit").get<std::string>()),
-      escape(report.at("key").get<std::string>()),
-      escape(report.at("recipe").dump(2, ' ', false, Json::error_handler_t::replace)));
+      escape_html(report.at("tigerbot").at("version").get<std::string>()),
+      escape_html(report.at("tigerbot").at("commit").get<std::string>()),
+      escape_html(report.at("key").get<std::string>()),
+      escape_html(report.at("recipe").dump(2, ' ', false, Json::error_handler_t::replace)));
 }
 
 std::string shards_section(const Json& report) {
@@ -326,7 +327,7 @@ std::string shards_section(const Json& report) {
       shards.size());
   out += head({"file", "documents", "rows", "on disk", "SHA-256"});
   for (const Json& shard : shards)
-    out += row({escape(shard.at("name").get<std::string>()),
+    out += row({escape_html(shard.at("name").get<std::string>()),
                 format_count(shard.at("documents").get<std::uint64_t>()),
                 format_bytes(shard.at("raw_bytes").get<std::uint64_t>()),
                 format_bytes(shard.at("file_bytes").get<std::uint64_t>()),

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "base/html.h"
 #include "base/text.h"
 #include "base/utf8.h"
 #include "tokenizer/report/tokenizer_report.h"
@@ -18,31 +19,8 @@ constexpr const char* kColors[] = {"#4269d0", "#efb118", "#ff725c", "#6cc5b0", "
 
 const char* color(std::size_t index) { return kColors[index % std::size(kColors)]; }
 
-std::string escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '&':
-        out += "&amp;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out.push_back(c);
-    }
-  }
-  return out;
-}
-
 std::string shown(const std::string& bytes) {
-  if (is_valid_utf8(bytes)) return escape(bytes);
+  if (is_valid_utf8(bytes)) return escape_html(bytes);
   std::string hex;
   for (const char c : bytes) hex += fmt::format("{:02X}", static_cast<unsigned char>(c));
   return "<i>" + hex + "</i>";
@@ -69,8 +47,8 @@ double round_up(double value) {
 std::string legend(const std::vector<std::string>& names) {
   std::string out = "<p class=legend>";
   for (std::size_t i = 0; i < names.size(); ++i) {
-    out +=
-        fmt::format("<span><b style=\"background:{}\"></b>{}</span> ", color(i), escape(names[i]));
+    out += fmt::format("<span><b style=\"background:{}\"></b>{}</span> ", color(i),
+                       escape_html(names[i]));
   }
   return out + "</p>\n";
 }
@@ -91,7 +69,7 @@ std::string bars(const std::string& title, const std::vector<TokenizerReport>& r
   const double top = round_up(most);
   std::string out = fmt::format(
       "<figure><figcaption>{}</figcaption><svg viewBox=\"0 0 {:.0f} {:.0f}\" width=\"{:.0f}\">\n",
-      escape(title), width, kHeight + 50, width);
+      escape_html(title), width, kHeight + 50, width);
   for (int tick = 0; tick <= 4; ++tick) {
     const double y = 20 + kHeight * (4 - tick) / 4;
     out += fmt::format(
@@ -110,11 +88,11 @@ std::string bars(const std::string& title, const std::vector<TokenizerReport>& r
           "fill=\"{}\"><title>{} "
           "{}: {:.3f}</title></rect>\n",
           left + kBar * static_cast<double>(r), 20 + kHeight - height, kBar - 2, height, color(r),
-          escape(reports[r].name), escape(languages[l]), value(found->second));
+          escape_html(reports[r].name), escape_html(languages[l]), value(found->second));
     }
     out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=middle>{}</text>\n",
                        left + kBar * static_cast<double>(reports.size()) / 2, kHeight + 40,
-                       escape(languages[l]));
+                       escape_html(languages[l]));
   }
   return out + "</svg></figure>\n";
 }
@@ -162,7 +140,8 @@ std::string curve(const std::vector<TokenizerReport>& reports) {
       out += fmt::format(
           "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=3.5 fill=\"{}\"><title>{} {}: {:.3f}</title>"
           "</circle>\n",
-          x(pieces), y(value), color(l), escape(languages[l]), escape(report.name), value);
+          x(pieces), y(value), color(l), escape_html(languages[l]), escape_html(report.name),
+          value);
     }
     for (auto& [kind, points] : kinds) {
       std::sort(points.begin(), points.end());
@@ -201,7 +180,7 @@ std::string scripts_plot(const std::vector<TokenizerReport>& reports) {
   for (std::size_t r = 0; r < reports.size(); ++r) {
     const double y = kRow * static_cast<double>(r) + 4;
     out += fmt::format("<text x=194 y=\"{:.1f}\" text-anchor=end>{}</text>\n", y + 16,
-                       escape(reports[r].name.substr(0, 28)));
+                       escape_html(reports[r].name.substr(0, 28)));
     double left = 200;
     double rest = 0;
     for (const auto& [script, count] : reports[r].pieces_by_script) {
@@ -218,7 +197,7 @@ std::string scripts_plot(const std::vector<TokenizerReport>& reports) {
       out += fmt::format(
           "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=22 fill=\"{}\"><title>{}: "
           "{:.0f}</title></rect>\n",
-          left, y, width, color(n), escape(names[n]), count);
+          left, y, width, color(n), escape_html(names[n]), count);
       left += width;
     }
   }
@@ -238,7 +217,7 @@ std::string table(const std::vector<TokenizerReport>& reports) {
       out += fmt::format(
           "<tr><td>{}<td>{}<td>{}<td>{}<td>{:.3f}<td>{:.3f}<td>{:.3f}<td>{:.3f}<td>{:.2f}%<td>{:."
           "3f}%<td>{:.2f}%<td>{}</tr>\n",
-          escape(language), escape(report.name), escape(report.kind),
+          escape_html(language), escape_html(report.name), escape_html(report.kind),
           format_count(static_cast<std::uint64_t>(report.pieces)), f.characters_per_token(),
           f.bytes_per_token(), f.foreign_characters_per_token(), f.fertility(), 100 * f.coverage(),
           100 * f.unknown_rate(), 100 * f.byte_rate(), format_count(f.pieces_used));
@@ -251,9 +230,10 @@ std::string examples(const std::vector<TokenizerReport>& reports,
                      const std::vector<std::string>& sentences) {
   std::string out;
   for (std::size_t i = 0; i < sentences.size(); ++i) {
-    out += "<h3>" + escape(sentences[i]) + "</h3>\n<table class=cut>\n";
+    out += "<h3>" + escape_html(sentences[i]) + "</h3>\n<table class=cut>\n";
     for (const TokenizerReport& report : reports) {
-      out += fmt::format("<tr><td>{}<td>{}<td>", escape(report.name), report.examples[i].size());
+      out +=
+          fmt::format("<tr><td>{}<td>{}<td>", escape_html(report.name), report.examples[i].size());
       std::size_t n = 0;
       for (const std::string& token : report.examples[i]) {
         out += fmt::format("<span style=\"background:{}44\">{}</span>", color(n++), shown(token));
