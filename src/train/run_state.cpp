@@ -76,7 +76,13 @@ void Run::resume() {
   const auto found = find_checkpoint(checkpoints(), [&](const std::string& message) {
     log_warning("a damaged checkpoint is passed over: {}", message);
   });
-  if (!found) return;
+  if (!found) {
+    const std::size_t damaged = list_checkpoints(checkpoints()).size();
+    if (damaged == 0) return;
+    fail(
+        "{}: none of the {} checkpoints is whole; put one back, or remove the folder to begin anew",
+        checkpoints().string(), damaged);
+  }
   const std::string place = (found->folder / "state.json").string();
   JsonReader reader(found->state, place);
   if (reader.get<std::string>("tokenizer") != parts_.tokenizer_hash) {

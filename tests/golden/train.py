@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Golden training runs of small random models, from PyTorch, transformers and PEFT.
 
-    python tests/golden/train.py          writes tests/golden/train.json
+    python tests/golden/train.py          writes tests/golden/train.json and train_gradients.safetensors
 
 No weights are stored: both sides fill each parameter from its name by the same hash (models.py).
-Needs torch, transformers and peft.
+Needs torch, transformers, peft and safetensors.
 """
 
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import save_file
 from transformers import BloomConfig, BloomForCausalLM, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from models import config_json, fill, hashed_parameter, hashed_uniform, ids_of, llama, sized
@@ -20,6 +21,7 @@ STEPS = 20
 LEARNING_RATE = 3e-3
 FINAL_RATE = 3e-4
 WARMUP = 4
+GRADIENTS = {}  # of the first step, element by element: "RUN/PARAMETER"
 
 
 def learning_rate(step):
@@ -78,8 +80,7 @@ def run(model, steps):
         loss = loss_of(model, rows)
         loss.backward()
         if number == 1:
-            gradients = {n: {"norm": float(p.grad.double().norm()),
-                             "projection": projection(n.replace(".default", ""), p.grad)} for n, p in trained.items()}
+            gradients = {n: p.grad.clone() for n, p in trained.items()}
         losses.append(float(loss.detach()))
         norms.append(float(torch.nn.utils.clip_grad_norm_(trained.values(), 1.0)))
         optimizer.step()
@@ -118,7 +119,14 @@ def full(name, model_class, config, lengths):
     result["losses_bfloat16"] = run_bfloat16(make, steps)
     return {"name": name, "config": config_json(config),
             "steps": [[{"ids": ids, "first": first} for ids, first in rows] for rows in steps],
-            **result}
+            **apart(name, result)}
+
+
+def apart(name, result):
+    """The result without its gradients, which go into a file of tensors."""
+    for parameter, gradient in result.pop("gradients").items():
+        GRADIENTS[f"{name}/{parameter.replace('.default', '')}"] = gradient.contiguous()
+    return result
 
 
 def lora(name, model_class, config, lengths, rank, alpha, targets):
@@ -132,12 +140,11 @@ def lora(name, model_class, config, lengths, rank, alpha, targets):
                 p.copy_(hashed_parameter(parameter_name.replace(".default", ""), tuple(p.shape)))
     steps = batches(name, lengths, config.vocab_size)
     result = run(model, steps)
-    for key in ("gradients", "weights"):
-        result[key] = {n.replace(".default", ""): v for n, v in result[key].items()}
+    result["weights"] = {n.replace(".default", ""): v for n, v in result["weights"].items()}
     return {"name": name, "config": config_json(config), "rank": rank, "alpha": alpha,
             "target_modules": targets,
             "steps": [[{"ids": ids, "first": first} for ids, first in rows] for rows in steps],
-            **result}
+            **apart(name, result)}
 
 
 def main():
@@ -162,6 +169,8 @@ def main():
     path = Path(__file__).parent / "train.json"
     path.write_text(json.dumps(golden, indent=None, separators=(",", ":")).replace("},{", "},\n{") + "\n")
     print(path.name, path.stat().st_size)
+    save_file(GRADIENTS, path.with_name("train_gradients.safetensors"))
+    print("train_gradients.safetensors", path.with_name("train_gradients.safetensors").stat().st_size)
 
 
 if __name__ == "__main__":

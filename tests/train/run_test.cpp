@@ -1,102 +1,36 @@
 // Whole runs of a tiny model: what they write, how they go on, what they refuse.
 
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/equal.h>
-#include <fcntl.h>
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <thread>
 
 #include "base/expect_error.h"
 #include "base/files.h"
-#include "base/random.h"
 #include "base/scratch_folder.h"
 #include "base/text.h"
 #include "train/checkpoint.h"
 #include "train/export.h"
 #include "train/run_parts.h"
 #include "train/tiny_run.h"
+#include "train/tiny_runs.h"
 #include "train/trainer.h"
 #include "weights/model_files.h"
 #include "weights/safetensors.h"
 
-extern char** environ;
-
 namespace tigerbot::train {
 namespace {
 
+using testing::curve;
+using testing::expect_same_weights;
+using testing::kOften;
+using testing::run_in;
 using testing::tiny_recipe;
 using testing::write_tiny_run;
 using tigerbot::testing::error_of;
 using tigerbot::testing::ScratchFolder;
-
-TrainResult run_in(const std::filesystem::path& folder) {
-  at::set_num_threads(1);
-  return train(read_recipe(folder / "recipe.toml"), *make_solo_communicator());
-}
-
-/// The numbers of a run that must not depend on when it was stopped.
-std::vector<std::string> curve(const std::filesystem::path& folder) {
-  std::vector<std::string> lines;
-  const std::string text = read_file(folder / "run" / "metrics.jsonl");
-  for (const std::string_view line : split(text, '\n')) {
-    if (line.empty()) continue;
-    const Json json = parse_json(line, "metrics");
-    if (json.at("kind") != "train") continue;
-    lines.push_back(fmt::format("{} {} {} {} {}", json.at("step").dump(), json.at("tokens").dump(),
-                                json.at("loss").dump(), json.at("learning_rate").dump(),
-                                json.at("gradient_norm").dump()));
-  }
-  return lines;
-}
-
-void expect_same_weights(const std::filesystem::path& a, const std::filesystem::path& b) {
-  const TensorSet first = open_safetensors_folder(a);
-  const TensorSet second = open_safetensors_folder(b);
-  ASSERT_EQ(first.tensors().size(), second.tensors().size());
-  for (const StoredTensor& tensor : first.tensors()) {
-    const StoredTensor* other = second.find(tensor.name);
-    ASSERT_NE(other, nullptr) << tensor.name;
-    EXPECT_TRUE(at::equal(tensor.load(at::kFloat), other->load(at::kFloat))) << tensor.name;
-  }
-}
-
-// Not a test of its own: what the tests below start as another process, to kill it.
-TEST(Child, Runs) {
-  const char* folder = std::getenv("TIGERBOT_TEST_RUN");
-  if (!folder) GTEST_SKIP() << "started by other tests";
-  run_in(folder);
-}
-
-pid_t start_child(const std::filesystem::path& folder) {
-  ::setenv("TIGERBOT_TEST_RUN", folder.c_str(), 1);
-  std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
-  std::string filter = "--gtest_filter=Child.Runs";
-  char* arguments[] = {program.data(), filter.data(), nullptr};
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-  pid_t child = 0;
-  EXPECT_EQ(posix_spawn(&child, program.c_str(), &actions, nullptr, arguments, environ), 0);
-  posix_spawn_file_actions_destroy(&actions);
-  ::unsetenv("TIGERBOT_TEST_RUN");
-  return child;
-}
-
-std::size_t lines_of(const std::filesystem::path& file) {
-  if (!std::filesystem::exists(file)) return 0;
-  const std::string text = read_file(file);
-  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
-}
-
-const char* const kOften = "[checkpoint]\nevery_steps = 3\nkeep_last = 2\n";
 
 TEST(Run, LearnsAndWritesWhatItShould) {
   const ScratchFolder folder;
@@ -128,77 +62,6 @@ TEST(Run, LearnsAndWritesWhatItShould) {
   EXPECT_EQ(files.load_tokenizer()->size(), 258);
   const auto model = make_decoder(files.config, files.source(at::kFloat), at::kBFloat16);
   EXPECT_EQ(model->parameters().size(), 2 * 9 + 2U);
-}
-
-TEST(Run, AKilledRunGoesOnToTheSameBits) {
-  const ScratchFolder whole, killed;
-  // bfloat16 with masters, background checkpoints, and a validation in between.
-  const std::string recipe = tiny_recipe("", kOften);
-  write_tiny_run(whole.path(), recipe);
-  write_tiny_run(killed.path(), recipe);
-  const TrainResult result = run_in(whole.path());
-  RandomStream random{static_cast<std::uint64_t>(::getpid()), 1};
-  int kills = 0;
-  for (int attempt = 0; attempt < 30; ++attempt) {
-    const pid_t child = start_child(killed.path());
-    const std::size_t start = lines_of(killed / "run/metrics.jsonl");
-    const std::size_t enough = start + 1 + random.below(6);
-    int status = 0;
-    bool over = false;
-    while (!over) {
-      over = waitpid(child, &status, WNOHANG) == child;
-      if (!over && kills < 5 && lines_of(killed / "run/metrics.jsonl") >= enough) {
-        ::kill(child, SIGKILL);
-        ++kills;
-        waitpid(child, &status, 0);
-        break;
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    if (over) {
-      ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-      break;
-    }
-  }
-  EXPECT_GE(kills, 3);
-  EXPECT_EQ(curve(killed.path()), curve(whole.path()));
-  expect_same_weights(killed / "run/final", result.model);
-}
-
-TEST(Run, ASignalWritesACheckpointAndLeaves) {
-  const ScratchFolder folder;
-  write_tiny_run(folder.path(),
-                 tiny_recipe("steps = 100000\n", "[checkpoint]\nevery_steps = 100000\n"));
-  const pid_t child = start_child(folder.path());
-  while (lines_of(folder / "run/metrics.jsonl") < 4) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    ASSERT_EQ(waitpid(child, nullptr, WNOHANG), 0);
-  }
-  ::kill(child, SIGTERM);
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status));  // by its own Error, not by the signal
-  const auto found = list_checkpoints(folder / "run/checkpoints");
-  ASSERT_EQ(found.size(), 1U);
-  EXPECT_GE(open_checkpoint(found[0]).state.at("step").get<int>(), 3);
-}
-
-TEST(Run, ADamagedCheckpointIsPassedOver) {
-  const ScratchFolder whole, damaged;
-  const std::string recipe = tiny_recipe("", kOften);
-  for (const auto* folder : {&whole, &damaged}) {
-    write_tiny_run(folder->path(), recipe);
-    run_in(folder->path());
-  }
-  std::filesystem::remove_all(damaged / "run/final");
-  const auto found = list_checkpoints(damaged / "run/checkpoints");
-  ASSERT_EQ(found.size(), 2U);
-  const auto file = found[1] / "optimizer-00000-of-00001.safetensors";
-  std::filesystem::resize_file(file, size_of_file(file) - 5);
-  EXPECT_NE(error_of([&] { open_checkpoint(found[1]); }).find("truncated"), std::string::npos);
-  run_in(damaged.path());
-  EXPECT_EQ(curve(damaged.path()), curve(whole.path()));
-  expect_same_weights(damaged / "run/final", whole / "run/final");
 }
 
 TEST(Run, AChangedRecipeModelOrSetIsNotGoneOnWith) {
@@ -385,6 +248,60 @@ TEST(Run, OnlyTheChosenRowsChange) {
     EXPECT_TRUE(at::equal(old.narrow(0, 0, 256), now.narrow(0, 0, 256)));
     EXPECT_FALSE(at::equal(old.narrow(0, 256, 2), now.narrow(0, 256, 2)));
   }
+}
+
+// --- Export
+// ---------------------------------------------------------------------------------------
+
+/// Logits of a few tokens.
+at::Tensor logits_of(Decoder& model) {
+  const at::NoGradGuard no_grad;
+  std::vector<std::int32_t> ids;
+  for (int i = 0; i < 40; ++i) ids.push_back(i * 31 % 258);
+  const at::Tensor hidden = model.forward(at::tensor(ids), make_sequences({25, 15}, at::kCPU));
+  return model.logits(hidden);
+}
+
+at::Tensor logits_of_folder(const std::filesystem::path& folder, at::ScalarType dtype) {
+  const ModelFiles files = open_model(folder);
+  return logits_of(*make_decoder(files.config, files.source(dtype), dtype));
+}
+
+TEST(Run, EveryCheckpointExportsToAModelWithTheSameLogits) {
+  const ScratchFolder folder;
+  write_tiny_run(folder.path(), tiny_recipe("steps = 8\n", kOften));
+  run_in(folder.path());
+  const auto found = list_checkpoints(folder / "run/checkpoints");
+  ASSERT_EQ(found.size(), 2U);
+  std::vector<at::Tensor> logits;
+  for (const auto& checkpoint : found) {
+    const auto model =
+        make_decoder(testing::tiny_model_config(), random_weights(1, 1.0), at::kBFloat16);
+    Optimizer optimizer(choose_parameters(*model, {"all"}, "test"), {});
+    load_tensors(open_checkpoint(checkpoint), optimizer);
+    logits.push_back(logits_of(*model));
+    const auto exported = folder / ("exported-" + checkpoint.filename().string());
+    export_checkpoint(checkpoint, exported, false);
+    EXPECT_TRUE(at::equal(logits_of_folder(exported, at::kBFloat16), logits.back()));
+  }
+  EXPECT_FALSE(at::equal(logits[0], logits[1]));
+}
+
+TEST(Run, AMergedAdapterExportsToAModelWithTheSameLogits) {
+  const ScratchFolder base_folder, folder;
+  const auto base = base_model(base_folder);
+  write_tiny_run(folder.path(),
+                 go_on_recipe(base, "dtype = \"float32\"",
+                              "[lora]\nrank = 4\ntarget_modules = [\"all-linear\"]\n"));
+  const TrainResult result = run_in(folder.path());
+  const ModelFiles files = open_model(base);
+  const auto model = make_decoder(files.config, files.source(at::kFloat), at::kFloat);
+  const auto adapters = LoraAdapters::load(*model, result.model);
+  const at::Tensor expected = logits_of(*model);
+  export_checkpoint(list_checkpoints(folder / "run/checkpoints").back(), folder / "merged", true);
+  const at::Tensor merged = logits_of_folder(folder / "merged", at::kFloat);
+  EXPECT_TRUE(merged.allclose(expected, 1e-5, 1e-5));
+  EXPECT_FALSE(logits_of_folder(base, at::kFloat).allclose(expected, 1e-5, 1e-5));
 }
 
 // --- Bad input -----------------------------------------------------------------------------------
