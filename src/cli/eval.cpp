@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <numbers>
 
@@ -28,7 +29,58 @@ struct EvalOptions {
   bool json = false;
 };
 
+/// The table of --next-token: a line for each source and language where there are several.
+void print_accuracy(const train::EvaluationResult& result, double seconds) {
+  std::string table =
+      fmt::format("{:24} {:>8} {:>9} {:>9} {:>9}\n", "", "rows", "tokens", "accuracy", "loss");
+  const auto line = [&table](const std::string& name, const train::EvaluationCount& count) {
+    table += fmt::format("{:24} {:>8} {:>9} {:>9.4f} {:>9.4f}\n", name, count.rows, count.tokens,
+                         count.accuracy(), count.loss());
+  };
+  for (const auto* groups : {&result.by_source, &result.by_language}) {
+    if (groups->size() < 2) continue;
+    for (const auto& [name, count] : *groups) line(name, count);
+  }
+  line("all", result.total);
+  std::printf("%s%.1f s\n", table.c_str(), seconds);
+}
+
+void run_next_token(const EvalOptions& options) {
+  if (!std::filesystem::is_regular_file(options.next_token)) {
+    fail("{}: is no file of rows; `tigerbot eval convert` makes one", options.next_token);
+  }
+  LanguageModel model(options.model.prepare(), options.model.parsed_dtype(),
+                      options.model.parsed_device());
+  NextTokenOptions sample = options.sample;
+  sample.context = options.windows.context;
+  const auto start = std::chrono::steady_clock::now();
+  const train::EvaluationResult result = measure_next_token(model, options.next_token, sample);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (!options.json) {
+    print_accuracy(result, seconds);
+    return;
+  }
+  Json json = train::evaluation_json(result.total);
+  for (const auto& [name, count] : result.by_source) {
+    json["by_source"][name] = train::evaluation_json(count);
+  }
+  for (const auto& [name, count] : result.by_language) {
+    json["by_language"][name] = train::evaluation_json(count);
+  }
+  json["seconds"] = seconds;
+  print_json(nlohmann::ordered_json::parse(json.dump()));
+}
+
 void run(EvalOptions options) {
+  if (options.perplexity.empty() == options.next_token.empty()) {
+    fail("eval: give either --perplexity FILE or --next-token FILE");
+  }
+  if (!options.next_token.empty()) {
+    if (options.windows.stride > 0) fail("--stride: is of --perplexity alone");
+    run_next_token(options);
+    return;
+  }
   const std::string text = read_file(options.perplexity);
   options.windows.name = options.perplexity;
   LanguageModel model(options.model.prepare(), options.model.parsed_dtype(),
@@ -71,14 +123,19 @@ void add_eval_command(CLI::App& app) {
   CLI::App& command = *app.add_subcommand("eval", "Measure how well a model predicts a text");
   options->model.add(command);
   command.add_option("--perplexity", options->perplexity, "A plain text file");
-  command.add_option("--next-token", options->next_token,
-                     "JSON lines of {\"prompt\", \"answer\"}: accuracy over the answers' tokens");
+  CLI::Option* next_token = command.add_option(
+      "--next-token", options->next_token,
+      "JSON lines of {\"prompt\", \"answer\"}: accuracy over the answers' tokens");
   command.add_option("--max-rows", options->sample.max_rows, "--next-token: rows to sample")
+      ->needs(next_token)
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command.add_option("--seed", options->sample.seed, "--next-token: of the sample")
+      ->needs(next_token)
       ->capture_default_str();
-  command.add_option("--context", options->windows.context,
-                     "Tokens of a window (default: the model's context, at most 2048)");
+  command.add_option(
+      "--context", options->windows.context,
+      "Tokens of a window, or of a row (default: the model's context, at most 2048)");
   command.add_option("--stride", options->windows.stride,
                      "Tokens from one window to the next (default: the context)");
   command.add_flag("--json", options->json, "One JSON object on stdout");

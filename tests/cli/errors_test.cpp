@@ -137,6 +137,12 @@ TEST(BadInput, ADiskThatIsFullAndAFolderThatIsClosed) {
   expect_mistake({"eval", kModel, "--perplexity", folder / "missing.txt"}, "missing.txt");
   expect_mistake({"eval", kModel, "--perplexity", folder / "in.jsonl", "--stride", "99999"},
                  "--stride");
+  expect_mistake({"eval", kModel}, "give either --perplexity FILE or --next-token FILE");
+  expect_mistake({"eval", kModel, "--next-token", folder / "missing.jsonl"}, "missing.jsonl");
+  expect_mistake({"eval", kModel, "--next-token", folder / "in.jsonl"},
+                 "in.jsonl:1: \"prompt\" is missing");
+  expect_mistake({"eval", kModel, "--next-token", folder / "in.jsonl", "--stride", "8"},
+                 "--stride");
   write_all(folder / "empty.txt", "");
   expect_mistake({"eval", kModel, "--perplexity", folder / "empty.txt"},
                  "empty.txt: 0 tokens; perplexity needs at least 2");
