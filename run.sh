@@ -3,6 +3,7 @@
 #
 #   ./run.sh "How do I list files in Linux?"    one answer, streamed
 #   ./run.sh                                    a chat (one answer where there is no terminal)
+#   ./run.sh serve [OPTIONS]                    OpenAI's API and a web page at http://127.0.0.1:8080
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/scripts/common.sh"
@@ -14,7 +15,9 @@ sampling=(--temperature 0.2 --top-p 0.9)
 "$root/scripts/setup.sh"
 build tigerbot
 
-if [ $# -gt 0 ]; then
+if [ "${1:-}" = serve ]; then
+  exec "$root/build/tigerbot" serve "$model" "${sampling[@]}" "${@:2}"
+elif [ $# -gt 0 ]; then
   exec "$root/build/tigerbot" generate "$model" "${sampling[@]}" --prompt "$*"
 elif [ -t 0 ] && [ -t 1 ]; then
   exec "$root/build/tigerbot" chat "$model" "${sampling[@]}"

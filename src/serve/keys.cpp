@@ -65,18 +65,21 @@ ApiKey::Admission ApiKey::admit(Allowance::Clock::time_point now) {
   const std::lock_guard lock(mutex_);
   Admission result;
   if (requests_.limited() && requests_.left(now) < 1) {
-    result = {false, "requests", requests_.seconds_until(1, now), 0, 0};
+    result = {false, "requests", requests_.seconds_until(1, now)};
   } else if (tokens_.limited() && tokens_.left(now) < 1) {
-    result = {false, "tokens", tokens_.seconds_until(1, now), 0, 0};
+    result = {false, "tokens", tokens_.seconds_until(1, now)};
   } else if (requests_.limited()) {
     requests_.take(1, now);
   }
+  return result;
+}
+
+std::pair<std::int64_t, std::int64_t> ApiKey::remaining(Allowance::Clock::time_point now) {
+  const std::lock_guard lock(mutex_);
   const auto whole = [&](Allowance& allowance) {
     return allowance.limited() ? static_cast<std::int64_t>(std::max(0.0, allowance.left(now))) : 0;
   };
-  result.remaining_requests = whole(requests_);
-  result.remaining_tokens = whole(tokens_);
-  return result;
+  return {whole(requests_), whole(tokens_)};
 }
 
 void ApiKey::charge_tokens(std::int64_t tokens, Allowance::Clock::time_point now) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace tigerbot::serve {
@@ -54,9 +55,11 @@ class ApiKey {
     bool admitted = true;
     std::string what;  ///< "requests" or "tokens", if not admitted
     double retry_after = 0;
-    std::int64_t remaining_requests = 0, remaining_tokens = 0;
   };
   Admission admit(Allowance::Clock::time_point now);
+
+  /// What is left now of requests and tokens; 0 where there is no limit.
+  std::pair<std::int64_t, std::int64_t> remaining(Allowance::Clock::time_point now);
 
   /// Takes tokens off that a request has used.
   void charge_tokens(std::int64_t tokens, Allowance::Clock::time_point now);

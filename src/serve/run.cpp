@@ -69,14 +69,17 @@ std::vector<ModelEntry> model_entries(const ServeOptions& options) {
     }
     const std::string model = text.substr(0, colon);
     const std::string name = text.substr(colon + 1, equals - colon - 1);
-    const auto entry = std::find_if(entries.begin(), entries.end(),
-                                    [&](const ModelEntry& one) { return one.name == model; });
-    if (entry == entries.end())
+    const auto base = std::find_if(entries.begin(), entries.end(), [&](const ModelEntry& one) {
+      return one.name == model && one.parent.empty();
+    });
+    if (base == entries.end()) {
       fail("--adapter {}: no model is named {}", quote(text), quote(model));
-    for (const auto& [other, folder] : entry->adapters) {
-      if (other == name) fail("--adapter {}: the name is there already", quote(text));
     }
-    entry->adapters.emplace_back(name, text.substr(equals + 1));
+    ModelEntry entry{model + ":" + name, base->path, text.substr(equals + 1), model};
+    for (const ModelEntry& other : entries) {
+      if (other.name == entry.name) fail("--adapter {}: the name is there already", quote(text));
+    }
+    entries.push_back(std::move(entry));
   }
   return entries;
 }
@@ -98,7 +101,7 @@ void load_models(Service& service, const ServeOptions& options) {
   for (const ModelEntry& entry : model_entries(options)) {
     const ModelConfig config = open_model(entry.path).config;
     if (config.family == ModelConfig::Family::kBert) {
-      if (!entry.adapters.empty()) fail("--adapter: {} is an encoder and takes none", entry.name);
+      if (!entry.adapter.empty()) fail("--adapter: {} is an encoder and takes none", entry.parent);
       service.add(std::make_shared<EmbeddingModel>(entry.name, entry.path, dtype, device,
                                                    static_cast<std::size_t>(options.max_waiting)));
       continue;

@@ -218,7 +218,29 @@ HttpResponse Service::error(int status, const std::string& message) {
   return error_response(plain_error(status, message));
 }
 
+void Service::add_rate_limits(const HttpRequest& request, HttpResponse& response) const {
+  std::shared_ptr<const KeyRing> keys;
+  {
+    const std::lock_guard lock(keys_mutex_);
+    keys = keys_;
+  }
+  const auto route = routes().find(request.path);
+  if (!keys || route == routes().end() || !route->second.work) return;
+  const auto key = keys->find(bearer(request));
+  if (!key) return;
+  const auto [requests, tokens] = key->remaining(Allowance::Clock::now());
+  const auto add = [&](const char* what, std::int64_t limit, std::int64_t left) {
+    if (limit == 0) return;
+    response.headers.emplace_back(fmt::format("x-ratelimit-limit-{}", what), std::to_string(limit));
+    response.headers.emplace_back(fmt::format("x-ratelimit-remaining-{}", what),
+                                  std::to_string(left));
+  };
+  add("requests", key->limits().requests_per_minute, requests);
+  add("tokens", key->limits().tokens_per_minute, tokens);
+}
+
 void Service::decorate(const HttpRequest& request, HttpResponse& response) {
+  add_rate_limits(request, response);
   const std::string* origin = request.header("origin");
   if (origin != nullptr && origin_allowed(*origin)) {
     response.headers.emplace_back("access-control-allow-origin", *origin);
@@ -288,22 +310,14 @@ void Service::finished(const HttpRequest& request, const ExchangeRecord& record)
 
 std::vector<std::string> Service::model_names() const {
   std::vector<std::string> names;
-  for (const auto& model : models_) {
-    names.push_back(model->name());
-    for (const std::string& adapter : model->adapters()) {
-      names.push_back(model->name() + ":" + adapter);
-    }
-  }
+  for (const auto& model : models_) names.push_back(model->name());
   for (const auto& model : embedding_models_) names.push_back(model->name());
   return names;
 }
 
-Service::Found Service::named_model(const std::string& name) const {
+std::shared_ptr<ServingModel> Service::named_model(const std::string& name) const {
   for (const auto& model : models_) {
-    if (name == model->name()) return {model, "", name};
-    for (const std::string& adapter : model->adapters()) {
-      if (name == model->name() + ":" + adapter) return {model, adapter, name};
-    }
+    if (name == model->name()) return model;
   }
   const std::vector<std::string> names = model_names();
   throw ApiError(
@@ -312,7 +326,7 @@ Service::Found Service::named_model(const std::string& name) const {
       "model_not_found");
 }
 
-Service::Found Service::find_model(Fields& fields) const {
+std::shared_ptr<ServingModel> Service::find_model(Fields& fields) const {
   const auto name = fields.text("model");
   if (name) {
     for (const auto& model : embedding_models_) {
@@ -327,7 +341,7 @@ Service::Found Service::find_model(Fields& fields) const {
     throw ApiError(404, "invalid_request_error", "no model here generates text", "model",
                    "model_not_found");
   }
-  return {models_.front(), "", models_.front()->name()};
+  return models_.front();
 }
 
 }  // namespace tigerbot::serve

@@ -66,23 +66,18 @@ class Service : public HttpHandler {
     bool work;  ///< counts as a request and is refused while draining
   };
 
-  /// A model and the adapter that a request names.
-  struct Found {
-    std::shared_ptr<ServingModel> model;
-    std::string adapter;
-    std::string name;
-  };
-
   static const std::multimap<std::string, Route>& routes();
   const Route* find_route(const HttpRequest& request) const;
+  void add_rate_limits(const HttpRequest& request, HttpResponse& response) const;
   void check_origin(const HttpRequest& request) const;
   bool origin_allowed(const std::string& origin) const;
   std::shared_ptr<ApiKey> key_of(const HttpRequest& request) const;
-  Found find_model(Fields& fields) const;
-  Found named_model(const std::string& name) const;
+  std::shared_ptr<ServingModel> find_model(Fields& fields) const;
+  std::shared_ptr<ServingModel> named_model(const std::string& name) const;
   std::shared_ptr<AnswerSummary> summarize(const HttpRequest& request, const std::string& model);
-  Reply generate(const HttpRequest& request, const Found& found, GenerationAnswerOptions options,
-                 std::unique_ptr<ResponseFormat> format, std::shared_ptr<AnswerSummary> summary);
+  Reply generate(const HttpRequest& request, const std::shared_ptr<ServingModel>& model,
+                 GenerationAnswerOptions options, std::unique_ptr<ResponseFormat> format,
+                 std::shared_ptr<AnswerSummary> summary);
 
   Reply chat_completions(const HttpRequest& request);
   Reply completions(const HttpRequest& request);

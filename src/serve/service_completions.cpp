@@ -104,29 +104,28 @@ std::vector<std::vector<TokenId>> read_prompts(const OrderedJson& prompt,
 
 }  // namespace
 
-Reply Service::generate(const HttpRequest& request, const Found& found,
+Reply Service::generate(const HttpRequest& request, const std::shared_ptr<ServingModel>& model,
                         GenerationAnswerOptions options, std::unique_ptr<ResponseFormat> format,
                         std::shared_ptr<AnswerSummary> summary) {
   const std::shared_ptr<ApiKey> key = key_of(request);
   summary->key = key ? key->name() : "";
   for (GenerationRequest& one : options.requests) {
-    one.adapter = found.adapter;
     // Whose turn it is: keys share the engine evenly, and the users that a key names.
     const std::string owner = key ? key->name() : request.client;
     one.client = one.client.empty() ? owner : owner + "/" + one.client;
-    found.model->checks().check(one);
+    model->checks().check(one);
   }
   options.received = request.received;
   options.keep_text = options_.log_prompts;
-  return std::make_unique<GenerationAnswer>(found.model, std::move(options), std::move(format), key,
+  return std::make_unique<GenerationAnswer>(model, std::move(options), std::move(format), key,
                                             std::move(summary));
 }
 
 Reply Service::chat_completions(const HttpRequest& request) {
   const OrderedJson body = parse_body(request.body);
   Fields fields(body);
-  const Found found = find_model(fields);
-  ServingModel& model = *found.model;
+  const std::shared_ptr<ServingModel> found = find_model(fields);
+  ServingModel& model = *found;
   GenerationFields generation = read_generation_fields(fields, model.limits());
   refuse_foreign(fields);
 
@@ -172,17 +171,24 @@ Reply Service::chat_completions(const HttpRequest& request) {
   GenerationAnswerOptions options;
   const bool with_tools = choice.kind != ToolChoice::Kind::kNone;
   if (with_tools) {
-    options.tools = model.tool_template().format;
+    const bool forced = choice.kind != ToolChoice::Kind::kAuto;
+    // A forced call is the whole answer, without tags.
+    options.tools = forced ? ToolFormat::kBareJson : model.tool_template().format;
     options.parallel_calls = parallel_calls;
     if (!model.tool_template().reads_tools) messages = describe_tools(std::move(messages), tools);
   }
   wanted.prompt =
       model.encode_chat(messages, with_tools ? tools : OrderedJson(), variables, add_prompt);
+  if (with_tools && choice.kind != ToolChoice::Kind::kAuto &&
+      model.tool_template().format == ToolFormat::kTagged) {
+    // A call is what the model expects to write after this.
+    model.tokenizer().encode("<tool_call>\n", {.add_special_tokens = false}, wanted.prompt);
+  }
   fit_to_context(generation, model.limits(), 0, "messages");
 
-  auto summary = summarize(request, found.name);
+  auto summary = summarize(request, model.name());
   if (options_.log_prompts) summary->prompt = messages.dump();
-  auto format = make_chat_format(response_head("chatcmpl-", found.name, generation, model));
+  auto format = make_chat_format(response_head("chatcmpl-", model.name(), generation, model));
   options.stream = generation.stream;
   options.include_usage = generation.include_usage;
   options.requests.push_back(std::move(wanted));
@@ -192,8 +198,8 @@ Reply Service::chat_completions(const HttpRequest& request) {
 Reply Service::completions(const HttpRequest& request) {
   const OrderedJson body = parse_body(request.body);
   Fields fields(body);
-  const Found found = find_model(fields);
-  ServingModel& model = *found.model;
+  const std::shared_ptr<ServingModel> found = find_model(fields);
+  ServingModel& model = *found;
   GenerationFields generation = read_generation_fields(fields, model.limits());
   const std::vector<std::vector<TokenId>> prompts = read_prompts(fields.get("prompt"), model);
   generation.request.constraint = response_constraint(fields, model);
@@ -225,10 +231,10 @@ Reply Service::completions(const HttpRequest& request) {
     }
     options.requests.push_back(std::move(one.request));
   }
-  auto summary = summarize(request, found.name);
+  auto summary = summarize(request, model.name());
   if (options_.log_prompts) summary->prompt = body["prompt"].dump();
   auto format =
-      make_text_format(response_head("cmpl-", found.name, generation, model), std::move(echoes));
+      make_text_format(response_head("cmpl-", model.name(), generation, model), std::move(echoes));
   return generate(request, found, std::move(options), std::move(format), std::move(summary));
 }
 

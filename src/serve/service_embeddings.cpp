@@ -165,12 +165,10 @@ class EncoderAnswer : public EmbeddingAnswer {
 /// By the mean of a decoder's final hidden states.
 class DecoderAnswer : public EmbeddingAnswer {
  public:
-  DecoderAnswer(std::shared_ptr<ServingModel> model, std::string adapter, std::string client,
-                EmbeddingRequest request, std::shared_ptr<ApiKey> key,
-                std::shared_ptr<AnswerSummary> summary)
+  DecoderAnswer(std::shared_ptr<ServingModel> model, std::string client, EmbeddingRequest request,
+                std::shared_ptr<ApiKey> key, std::shared_ptr<AnswerSummary> summary)
       : EmbeddingAnswer(std::move(request), std::move(key), std::move(summary)),
         model_(std::move(model)),
-        adapter_(std::move(adapter)),
         client_(std::move(client)) {}
   ~DecoderAnswer() override {
     for (const std::int64_t id : ids_) model_->engine().cancel(id);
@@ -182,7 +180,6 @@ class DecoderAnswer : public EmbeddingAnswer {
       GenerationRequest one;
       one.prompt = request_.texts[i];
       one.max_new_tokens = 1;
-      one.adapter = adapter_;
       one.client = client_;
       one.embedding = Pooling::kMean;
       ids_.push_back(model_->engine().submit(
@@ -202,7 +199,7 @@ class DecoderAnswer : public EmbeddingAnswer {
   }
 
   std::shared_ptr<ServingModel> model_;
-  std::string adapter_, client_;
+  std::string client_;
   std::vector<std::int64_t> ids_;
 };
 
@@ -255,30 +252,30 @@ Reply Service::embeddings(const HttpRequest& request) {
   for (const auto& model : embedding_models_) {
     if (!encoder && (!name || *name == model->name())) encoder = model;
   }
-  std::optional<Found> found;
+  std::shared_ptr<ServingModel> found;
   if (!encoder) found = find_model(fields);
 
   EmbeddingRequest wanted;
-  wanted.model = encoder ? encoder->name() : found->name;
+  wanted.model = encoder ? encoder->name() : found->name();
   const std::string format = fields.text("encoding_format").value_or("float");
   if (format != "float" && format != "base64") {
     refuse_parameter("encoding_format", "'encoding_format' must be float or base64");
   }
   wanted.base64 = format == "base64";
   const std::int64_t width =
-      encoder ? encoder->embedder().dimension() : found->model->model().files().config.hidden_size;
+      encoder ? encoder->embedder().dimension() : found->model().files().config.hidden_size;
   if (fields.integer("dimensions", 1, 1 << 20).value_or(width) != width) {
     refuse_unsupported("dimensions", fmt::format("this model's vectors have {}", width));
   }
   const std::string user = fields.text("user").value_or("");
   const std::int64_t vocabulary =
-      encoder ? encoder->embedder().tokenizer().size() : found->model->limits().vocab_size;
+      encoder ? encoder->embedder().tokenizer().size() : found->limits().vocab_size;
   wanted.texts = read_inputs(fields.get("input"), vocabulary, [&](const std::string& text) {
-    return encoder ? encoder->embedder().encode(text) : found->model->tokenizer().encode(text);
+    return encoder ? encoder->embedder().encode(text) : found->tokenizer().encode(text);
   });
   fields.finish();
   const std::int64_t longest =
-      encoder ? encoder->embedder().max_tokens() : found->model->limits().context_length - 1;
+      encoder ? encoder->embedder().max_tokens() : found->limits().context_length - 1;
   for (const auto& text : wanted.texts) {
     if (text.empty()) refuse_parameter("input", "'input' must not be empty");
     const auto tokens = static_cast<std::int64_t>(text.size());
@@ -296,8 +293,7 @@ Reply Service::embeddings(const HttpRequest& request) {
     return std::make_unique<EncoderAnswer>(encoder, std::move(wanted), key, std::move(summary));
   }
   const std::string owner = key ? key->name() : request.client;
-  return std::make_unique<DecoderAnswer>(found->model, found->adapter,
-                                         user.empty() ? owner : owner + "/" + user,
+  return std::make_unique<DecoderAnswer>(found, user.empty() ? owner : owner + "/" + user,
                                          std::move(wanted), key, std::move(summary));
 }
 

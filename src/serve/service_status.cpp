@@ -12,18 +12,18 @@ OrderedJson Service::model_json(const std::string& name) const {
     model["capabilities"] = {"embeddings"};
     return model;
   }
-  const Found found = named_model(name);
-  model["created"] = found.model->created();
+  const auto found = named_model(name);
+  model["created"] = found->created();
   model["owned_by"] = "tigerbot";
-  if (!found.adapter.empty()) {
-    model["root"] = found.model->name();
-    model["parent"] = found.model->name();
+  if (!found->parent().empty()) {
+    model["root"] = found->parent();
+    model["parent"] = found->parent();
   }
-  if (found.model->limits().context_length > 0) {
-    model["max_model_len"] = found.model->limits().context_length;
+  if (found->limits().context_length > 0) {
+    model["max_model_len"] = found->limits().context_length;
   }
   model["capabilities"] = {"completions", "embeddings"};
-  if (!found.model->model().files().chat_template.empty()) {
+  if (!found->model().files().chat_template.empty()) {
     model["capabilities"].insert(model["capabilities"].begin(), "chat");
   }
   return model;

@@ -28,7 +28,7 @@ Reply Service::tokenize(const HttpRequest& request) {
     }
   }
   if (tokenizer == nullptr) {
-    model = find_model(fields).model;
+    model = find_model(fields);
     tokenizer = &model->tokenizer();
     context = model->limits().context_length;
   }
@@ -37,20 +37,24 @@ Reply Service::tokenize(const HttpRequest& request) {
   if (prompt.has_value() == (messages != nullptr)) {
     refuse_parameter("prompt", "give one of 'prompt' and 'messages'");
   }
+  const auto special = fields.boolean("add_special_tokens");
+  const auto add_prompt = fields.boolean("add_generation_prompt");
+  OrderedJson tools;
+  if (const OrderedJson* value = fields.find("tools")) tools = read_tools(*value);
   std::vector<TokenId> ids;
   if (prompt) {
-    const bool special = fields.boolean("add_special_tokens").value_or(true);
-    ids = tokenizer->encode(*prompt, {.add_special_tokens = special, .parse_special_tokens = true});
+    if (add_prompt) refuse_parameter("add_generation_prompt", "it goes with 'messages'");
+    if (!tools.is_null()) refuse_parameter("tools", "'tools' goes with 'messages'");
+    ids = tokenizer->encode(
+        *prompt, {.add_special_tokens = special.value_or(true), .parse_special_tokens = true});
   } else {
     if (!model) refuse_parameter("messages", "this model holds no conversations; give 'prompt'");
-    OrderedJson tools;
-    if (const OrderedJson* value = fields.find("tools")) tools = read_tools(*value);
-    const bool add_prompt = fields.boolean("add_generation_prompt").value_or(true);
+    if (special) refuse_parameter("add_special_tokens", "it goes with 'prompt'");
     OrderedJson list = read_chat_messages(*messages);
     if (!tools.is_null() && !model->tool_template().reads_tools) {
       list = describe_tools(std::move(list), tools);
     }
-    ids = model->encode_chat(list, tools, nullptr, add_prompt);
+    ids = model->encode_chat(list, tools, nullptr, add_prompt.value_or(true));
   }
   const bool with_text = fields.boolean("return_token_strs").value_or(false);
   fields.finish();
@@ -77,7 +81,7 @@ Reply Service::detokenize(const HttpRequest& request) {
   }
   std::shared_ptr<ServingModel> model;
   if (tokenizer == nullptr) {
-    model = find_model(fields).model;
+    model = find_model(fields);
     tokenizer = &model->tokenizer();
   }
   const OrderedJson& tokens = fields.get("tokens");

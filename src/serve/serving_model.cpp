@@ -10,7 +10,11 @@ namespace tigerbot::serve {
 ServingModel::ServingModel(const ModelEntry& entry, const ServingModelOptions& options)
     : name_(entry.name),
       model_(std::make_unique<LanguageModel>(entry.path, options.dtype, options.device)),
-      created_(std::time(nullptr)) {
+      created_(std::time(nullptr)),
+      parent_(entry.parent) {
+  if (!entry.adapter.empty()) {
+    adapter_ = train::LoraAdapters::load(model_->decoder(), entry.adapter);
+  }
   engine_ = std::make_unique<Engine>(model_->decoder(), model_->tokenizer(), options.engine);
   limits_.vocab_size = model_->files().config.vocab_size;
   limits_.context_length = context_length(model_->files().config);
@@ -23,9 +27,6 @@ ServingModel::ServingModel(const ModelEntry& entry, const ServingModelOptions& o
   if (options.top_p) limits_.default_sampling.top_p = *options.top_p;
   limits_.stop_token_ids = model_->stop_token_ids();
   tool_template_ = find_tool_template(model_->files().chat_template);
-  if (!entry.adapters.empty()) {
-    fail("--adapter: the engine takes no adapters yet");
-  }
   thread_ = std::make_unique<EngineThread>(*engine_);
 }
 

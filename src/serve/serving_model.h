@@ -16,6 +16,7 @@
 #include "serve/api/generation_fields.h"
 #include "serve/api/tool_calls.h"
 #include "serve/metrics.h"
+#include "train/lora.h"
 
 namespace tigerbot::serve {
 
@@ -23,8 +24,9 @@ namespace tigerbot::serve {
 struct ModelEntry {
   std::string name;
   std::filesystem::path path;
-  /// Names and folders (PEFT's layout) of adapters.
-  std::vector<std::pair<std::string, std::filesystem::path>> adapters;
+  /// A LoRA adapter in PEFT's layout; empty: none.
+  std::filesystem::path adapter{};
+  std::string parent{};  ///< with an adapter: the name of the model without it
 };
 
 struct ServingModelOptions {
@@ -36,7 +38,8 @@ struct ServingModelOptions {
   std::optional<double> temperature, top_p;
 };
 
-/// A model with its engine, running.
+/// A model with its engine, running. With an adapter it is a model of its own: dense weights are
+/// mapped once for all, the key/value cache is not shared.
 class ServingModel {
  public:
   ServingModel(const ModelEntry& entry, const ServingModelOptions& options);
@@ -49,7 +52,11 @@ class ServingModel {
   const ModelLimits& limits() const { return limits_; }
   const ToolTemplate& tool_template() const { return tool_template_; }
   ModelMetrics& metrics() { return metrics_; }
-  const std::vector<std::string>& adapters() const { return adapters_; }
+  /// The model whose adapter this is; empty for a model without one.
+  const std::string& parent() const { return parent_; }
+#if __has_include("infer/constraint/constraint_compiler.h")
+  ConstraintCompiler& constraints() const { return model_->constraints(); }
+#endif
   std::int64_t created() const { return created_; }
 
   /// Has the engine make what it makes at its first step (packed weights), before anyone waits.
@@ -67,8 +74,9 @@ class ServingModel {
   ModelLimits limits_;
   ToolTemplate tool_template_;
   ModelMetrics metrics_;
-  std::vector<std::string> adapters_;
+  std::unique_ptr<train::LoraAdapters> adapter_;
   std::int64_t created_ = 0;
+  std::string parent_;
   std::unique_ptr<EngineThread> thread_;  // last: ends first
 };
 

@@ -54,8 +54,11 @@ TEST(Access, AKeyMayAskSoOften) {
   options.keys = keys.ring;
   ServedModel served(options);
   for (int i = 0; i < 2; ++i) {
-    EXPECT_EQ(post(served.port(), "/v1/chat/completions", kShort, {bearer(keys.limited)}).status,
-              200);
+    const ClientAnswer answer =
+        post(served.port(), "/v1/chat/completions", kShort, {bearer(keys.limited)});
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.header("x-ratelimit-limit-requests"), "2");
+    EXPECT_EQ(answer.header("x-ratelimit-remaining-requests"), std::to_string(1 - i));
   }
   const ClientAnswer refused =
       post(served.port(), "/v1/chat/completions", kShort, {bearer(keys.limited)});
@@ -136,6 +139,7 @@ TEST(Access, MetricsCountWhatHappened) {
   EXPECT_EQ(
       served.metric("tigerbot_http_requests_total{path=\"/v1/chat/completions\",status=\"400\"}"),
       1);
+  served.wait_until_idle();
   EXPECT_EQ(served.metric("tigerbot_generated_tokens_total"), 2);
   EXPECT_EQ(served.metric("tigerbot_time_to_first_token_seconds_count"), 1);
   EXPECT_EQ(served.metric("tigerbot_time_between_tokens_seconds_count"), 1);

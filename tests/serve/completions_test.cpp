@@ -1,8 +1,10 @@
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
 #include <future>
 
 #include "serve/served_model.h"
+#include "train/lora.h"
 
 namespace tigerbot::serve {
 namespace {
@@ -318,6 +320,142 @@ TEST(Completions, AClientThatGoesAwayFreesItsBlocks) {
     served.wait_until_idle();
     EXPECT_EQ(served.metric("tigerbot_cache_blocks_free"), free);
   }
+}
+
+#if __has_include("infer/constraint/constraint_compiler.h")
+TEST(Completions, AnswersKeepToTheFormatThatIsAskedFor) {
+  ServedModel served;
+  const auto answer = [&](Json format, int seed) {
+    const ClientAnswer got =
+        served.chat({{"response_format", std::move(format)}, {"seed", seed}, {"max_tokens", 200}});
+    EXPECT_EQ(got.status, 200) << got.body;
+    EXPECT_EQ(got.json()["choices"][0]["finish_reason"], "stop");
+    return content(got);
+  };
+  const Json schema = {{"type", "object"},
+                       {"properties", {{"a", {{"enum", {1, 2}}}}, {"b", {{"type", "boolean"}}}}},
+                       {"required", {"a", "b"}},
+                       {"additionalProperties", false}};
+  for (int seed = 0; seed < 5; ++seed) {
+    const Json object = Json::parse(answer(
+        {{"type", "json_schema"}, {"json_schema", {{"name", "x"}, {"schema", schema}}}}, seed));
+    EXPECT_EQ(object.size(), 2U);
+    EXPECT_TRUE(object["a"] == 1 || object["a"] == 2);
+    EXPECT_TRUE(object["b"].is_boolean());
+    const std::string choice = answer({{"type", "choice"}, {"choices", {"yes", "no"}}}, seed);
+    EXPECT_TRUE(choice == "yes" || choice == "no") << choice;
+    const std::string digits = answer({{"type", "regex"}, {"pattern", "[0-9]{3}"}}, seed);
+    EXPECT_EQ(digits.size(), 3U);
+    EXPECT_EQ(digits.find_first_not_of("0123456789"), std::string::npos);
+  }
+  const ClientAnswer bad =
+      served.chat({{"response_format",
+                    {{"type", "json_schema"},
+                     {"json_schema", {{"name", "x"}, {"schema", {{"type", "thing"}}}}}}}});
+  EXPECT_EQ(bad.status, 400);
+  EXPECT_EQ(bad.json()["error"]["param"], "response_format.json_schema.schema");
+}
+
+TEST(Completions, AForcedCallHasArgumentsThatMeetItsSchema) {
+  ServedModel served;
+  const auto tool = [](const char* name, Json parameters) {
+    return Json{{"type", "function"}, {"function", {{"name", name}, {"parameters", parameters}}}};
+  };
+  const Json tools = {tool("f", {{"type", "object"},
+                                 {"properties", {{"x", {{"$ref", "#/$defs/digit"}}}}},
+                                 {"required", {"x"}},
+                                 {"additionalProperties", false},
+                                 {"$defs", {{"digit", {{"enum", {1, 2, 3}}}}}}}),
+                      tool("g", {{"type", "object"}, {"additionalProperties", false}})};
+  for (const Json& choice :
+       {Json("required"), Json{{"type", "function"}, {"function", {{"name", "f"}}}}}) {
+    for (int seed = 0; seed < 4; ++seed) {
+      for (const bool stream : {false, true}) {
+        const ClientAnswer got = served.chat({{"tools", tools},
+                                              {"tool_choice", choice},
+                                              {"seed", seed},
+                                              {"stream", stream},
+                                              {"max_tokens", 100}});
+        ASSERT_EQ(got.status, 200) << got.body;
+        Json call;
+        if (stream) {
+          for (const std::string& event : event_data(got.body)) {
+            if (event == "[DONE]") continue;
+            const Json delta = Json::parse(event)["choices"][0]["delta"];
+            if (delta.contains("tool_calls")) call = delta["tool_calls"][0]["function"];
+          }
+        } else {
+          EXPECT_EQ(got.json()["choices"][0]["finish_reason"], "tool_calls");
+          EXPECT_TRUE(got.json()["choices"][0]["message"]["content"].is_null());
+          call = got.json()["choices"][0]["message"]["tool_calls"][0]["function"];
+        }
+        const Json arguments = Json::parse(call["arguments"].get<std::string>());
+        if (call["name"] == "f") {
+          EXPECT_TRUE(arguments["x"] == 1 || arguments["x"] == 2 || arguments["x"] == 3);
+        } else {
+          EXPECT_EQ(choice, "required");
+          EXPECT_EQ(arguments, Json::object());
+        }
+      }
+    }
+  }
+}
+
+#endif
+
+TEST(Completions, TheOpenApiDocumentNamesWhatIsServed) {
+  ServedModel served;
+  const Json document = request(served.port(), "GET", "/openapi.json").json();
+  for (const auto& [path, methods] : document["paths"].items()) {
+    for (const auto& [method, unused] : methods.items()) {
+      const std::string name = path == "/v1/models/{model}" ? "/v1/models/tiny" : path;
+      const ClientAnswer answer = method == "post" ? post(served.port(), name, Json::object())
+                                                   : request(served.port(), "GET", name);
+      EXPECT_EQ(answer.status, method == "post" ? 400 : 200) << path;
+    }
+  }
+  // A null is a parameter that is known and not given.
+  const auto check = [&](const char* schema, const char* path, Json body) {
+    for (const auto& [name, unused] :
+         document["components"]["schemas"][schema]["properties"].items()) {
+      if (!body.contains(name)) body[name] = nullptr;
+    }
+    const ClientAnswer answer = post(served.port(), path, body);
+    EXPECT_EQ(answer.status, 200) << answer.body;
+  };
+  check("ChatRequest", "/v1/chat/completions",
+        {{"messages", {{{"role", "user"}, {"content", "x"}}}}, {"max_tokens", 1}});
+  check("CompletionRequest", "/v1/completions", {{"prompt", "x"}, {"max_tokens", 1}});
+  check("EmbeddingRequest", "/v1/embeddings", {{"input", "x"}});
+  check("TokenizeRequest", "/tokenize", {{"prompt", "x"}});
+  check("DetokenizeRequest", "/detokenize", {{"tokens", {1}}});
+}
+
+TEST(Completions, AnAdapterIsAModelOfItsOwn) {
+  testing::ScratchFolder folder;
+  write_random_model(folder / "tiny");
+  {
+    LanguageModel base(folder / "tiny", std::nullopt, at::kCPU);
+    train::LoraAdapters adapters(base.decoder(), {.rank = 2});
+    const at::NoGradGuard no_grad;
+    for (auto& parameter : adapters.parameters()) {
+      float* values = parameter.tensor->data_ptr<float>();
+      for (std::int64_t i = 0; i < parameter.tensor->numel(); ++i) {
+        values[i] = i % 2 == 0 ? 0.5F : -0.3F;
+      }
+    }
+    adapters.save(folder / "adapter", "tiny");
+  }
+  ServedModel served;
+  served.service().add(std::make_shared<ServingModel>(
+      ModelEntry{"tiny:odd", folder / "tiny", folder / "adapter", "tiny"}, ServingModelOptions()));
+  const Json body = {{"max_tokens", 16}, {"temperature", 0}};
+  Json odd = body;
+  odd["model"] = "tiny:odd";
+  const ClientAnswer answer = served.chat(odd);
+  EXPECT_EQ(answer.json()["model"], "tiny:odd");
+  EXPECT_NE(content(answer), content(served.chat(body)));
+  EXPECT_EQ(request(served.port(), "GET", "/v1/models/tiny:odd").json()["parent"], "tiny");
 }
 
 TEST(Completions, AFullQueueIsToldSo) {

@@ -12,10 +12,16 @@ import argparse
 import asyncio
 import base64
 import json
+import os
+import signal
+import ssl
 import struct
 import subprocess
 import sys
+import tempfile
+import time
 
+import httpx
 import openai
 from started_server import Server
 
@@ -213,9 +219,9 @@ def structured(client):
 
 
 def curl(url):
-    def run(*arguments):
+    def run(*arguments, text=None):
         return subprocess.run(["curl", "-s", "-m", "60", *arguments], capture_output=True, text=True,
-                              check=True).stdout
+                              check=True, input=text).stdout
 
     body = json.dumps({"messages": QUESTION, "max_tokens": 8, "temperature": 0})
     header = ("-H", "Content-Type: application/json")
@@ -235,7 +241,7 @@ def curl(url):
                  "{")
     check(status == "400", "bad JSON gets 400")
     big = "x" * 300_000
-    answer = json.loads(run(url + "/tokenize", *header, "-d", json.dumps({"prompt": big})))
+    answer = json.loads(run(url + "/tokenize", *header, "-d", "@-", text=json.dumps({"prompt": big})))
     check(answer["count"] > 1000, "a large body")
 
 
@@ -253,11 +259,56 @@ def langchain(url):
 
 
 def litellm_client(url):
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # no look-up of prices in the net
     import litellm
 
     answer = litellm.completion(model="openai/" + CHAT, api_base=url + "/v1", api_key="none",
                                 messages=QUESTION, temperature=0, max_tokens=24)
     check("Paris" in answer.choices[0].message.content, "LiteLLM")
+
+
+def secured(program):
+    """Keys, their limits and TLS, with the same client."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+                        "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout",
+                        f"{folder}/key.pem", "-out", f"{folder}/certificate.pem"], check=True,
+                       capture_output=True)
+
+        def new_key(*options):
+            return subprocess.run([program, "serve", "--keys", f"{folder}/keys.toml", "--new-key",
+                                   *options], check=True, capture_output=True, text=True).stdout.strip()
+
+        key = new_key("limited", "--requests-per-minute", "2")
+        options = ["--keys", f"{folder}/keys.toml", "--tls-certificate", f"{folder}/certificate.pem",
+                   "--tls-key", f"{folder}/key.pem"]
+        with Server(program, [CHAT], options) as server:
+            check(server.scheme == "https", "HTTPS")
+
+            def client(api_key):
+                trust = ssl.create_default_context(cafile=f"{folder}/certificate.pem")
+                return openai.OpenAI(base_url=server.url + "/v1", api_key=api_key, max_retries=0,
+                                     http_client=httpx.Client(verify=trust))
+
+            def ask(api_key):
+                return client(api_key).chat.completions.create(
+                    model=CHAT, messages=QUESTION, max_tokens=4, stream=True)
+
+            refused(lambda: ask("tb-wrong"), openai.AuthenticationError)
+            for _ in range(2):
+                check(len(list(ask(key))) > 0, "a stream over TLS with a key")
+            refused(lambda: ask(key), openai.RateLimitError)
+            fresh = new_key("later")
+            refused(lambda: ask(fresh), openai.AuthenticationError)
+            server.process.send_signal(signal.SIGHUP)
+            for _ in range(100):
+                try:
+                    check(len(list(ask(fresh))) > 0, "SIGHUP reads the keys anew")
+                    break
+                except openai.AuthenticationError:
+                    time.sleep(0.1)
+            refused(lambda: ask(key), openai.RateLimitError)
+            check(server.stop() == 0, "SIGTERM ends it with status 0")
 
 
 def main():
@@ -280,6 +331,7 @@ def main():
         check(metrics["tigerbot_cache_blocks_free"] == metrics["tigerbot_cache_blocks"],
               "all blocks are free")
         check(server.stop() == 0, "SIGTERM ends it with status 0")
+    secured(arguments.tigerbot)
     print(f"{passed} checks passed")
 
 

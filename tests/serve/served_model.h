@@ -30,7 +30,7 @@ class ServedModel {
     ServingModelOptions serving;
     serving.engine = options.engine;
     serving.engine.cache_tokens = std::max<std::int64_t>(options.engine.cache_tokens, 1024);
-    model_ = std::make_shared<ServingModel>(ModelEntry{"tiny", folder_ / "tiny", {}}, serving);
+    model_ = std::make_shared<ServingModel>(ModelEntry{"tiny", folder_ / "tiny"}, serving);
     service_ = std::make_unique<Service>(
         options.service,
         options.access_log.empty() ? nullptr : std::make_unique<AccessLog>(options.access_log));

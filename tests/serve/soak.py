@@ -169,6 +169,9 @@ def main():
     parser.add_argument("--serve", action="append", default=[], help="an option of tigerbot serve")
     arguments = parser.parse_args()
     options = [word for option in arguments.serve for word in option.split()]
+    if "--cache-tokens" not in options:
+        # Small enough to be in use whole from the first minute on: memory is flat after that.
+        options += ["--cache-tokens", "12288"]
     probe = {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16, "temperature": 0}
     problems = []
     with Server(arguments.tigerbot, [arguments.model], options) as server:

@@ -72,12 +72,12 @@ struct HttpServer::State {
   HttpHandler& handler;
   std::optional<asio::ssl::context> tls;
   asio::thread_pool workers{kWorkers};
+  ConnectionContext context;  // before io, whose end is the end of the connections
   asio::io_context io{1};
   tcp::acceptor acceptor{io};
   asio::signal_set signals{io};
   asio::steady_timer sweep{io};
   std::vector<std::unique_ptr<asio::steady_timer>> timers;
-  ConnectionContext context;
   std::unordered_set<std::shared_ptr<Connection>> connections;
   std::function<void()> drained;
   std::shared_ptr<std::function<void()>> signal_loop;
@@ -179,7 +179,7 @@ struct HttpServer::State {
 };
 
 HttpServer::HttpServer(const HttpServerOptions& options, HttpHandler& handler)
-    : state_(std::make_shared<State>(options, handler)) {
+    : state_(std::make_unique<State>(options, handler)) {
   raise_file_limit();
   state_->listen();
 }
@@ -200,7 +200,7 @@ void HttpServer::run() {
 }
 
 void HttpServer::drain(std::function<void()> drained) {
-  asio::post(state_->io, [state = state_, drained = std::move(drained)]() mutable {
+  asio::post(state_->io, [state = state_.get(), drained = std::move(drained)]() mutable {
     error_code ignored;
     state->acceptor.close(ignored);
     state->context.draining = true;

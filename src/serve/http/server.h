@@ -59,7 +59,7 @@ class HttpServer {
 
  private:
   struct State;
-  std::shared_ptr<State> state_;
+  std::unique_ptr<State> state_;
 };
 
 /// Whether an address is the machine's own ("127.0.0.1", "::1", "localhost").
