@@ -12,7 +12,7 @@ using tigerbot::serve::HttpError;
 using tigerbot::serve::HttpRequest;
 using tigerbot::serve::RequestParser;
 
-/// All that a parser says of some bytes, one line a request.
+/// The requests that a parser finds in some bytes, one line each.
 std::string describe(std::string_view bytes, std::size_t piece) {
   std::string said;
   std::string left;
@@ -29,8 +29,9 @@ std::string describe(std::string_view bytes, std::size_t piece) {
       }
     } catch (const HttpError& error) {
       if (error.status() < 400 || error.status() > 505) std::abort();
-      // Pieces show an error sooner or later than the whole, but always show it.
-      return said + "refused";
+      // An unfinished request may be refused in pieces and awaited as a whole: what counts is that
+      // neither makes a request of it.
+      return said;
     }
     const HttpRequest request = parser.take();
     if (request.path != "*" && !request.path.starts_with('/')) std::abort();

@@ -64,6 +64,19 @@ TEST(RequestParser, TakesChunks) {
   EXPECT_EQ(parser.take().body, "hello!");
 }
 
+TEST(RequestParser, ReadsChunksByTheLetter) {
+  const std::string start = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  EXPECT_EQ(status_of(start + "0\r\n\r\n"), 0);
+  EXPECT_EQ(status_of(start + "A;x=\"y\"\r\n0123456789\r\n00\r\n\r\n"), 0);
+  EXPECT_EQ(status_of(start + "5\r\nhello\r\n0\r\n"), -1);
+  for (const char* body : {"5\nhello\n0\n\n", "5\r\nhello0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n",
+                           "\r\n", ";x\r\n", "0x5\r\n", "-1\r\n", "0\r\nTrailer: a\r\n\r\n",
+                           "0\r\n\nar: \r\n\r\n", "5;\nhello\r\n", "g\r\n"}) {
+    EXPECT_EQ(status_of(start + body), 400) << body;
+  }
+  EXPECT_EQ(status_of(start + "FFFFFFFFFFFFFFFFF\r\n"), 413);
+}
+
 TEST(RequestParser, RefusesTwoWaysToSayWhereABodyEnds) {
   const std::string start = "POST / HTTP/1.1\r\nHost: a\r\n";
   EXPECT_EQ(status_of(start + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!"), 400);

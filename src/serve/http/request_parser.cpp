@@ -1,7 +1,7 @@
 #include "serve/http/request_parser.h"
 
+#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <optional>
 
 #include "base/utf8.h"
@@ -12,7 +12,7 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 
 struct RequestParser::Parser {
-  http::request_parser<http::string_body> parser;
+  http::request_parser<http::empty_body> parser;
 };
 
 namespace {
@@ -100,30 +100,27 @@ RequestParser::RequestParser(const HttpLimits& limits)
     : parser_(std::make_unique<Parser>()), limits_(limits) {
   parser_->parser.header_limit(static_cast<std::uint32_t>(limits.max_header_bytes));
   parser_->parser.body_limit(limits.max_body_bytes);
-  parser_->parser.eager(true);
+  parser_->parser.eager(false);  // it ends after the head
 }
 
 RequestParser::~RequestParser() = default;
 
 std::size_t RequestParser::push(std::string_view bytes) {
-  auto& parser = parser_->parser;
   std::size_t taken = 0;
-  while (taken < bytes.size() && !parser.is_done()) {
-    // The head first, by itself, so that it is judged before the body is taken.
-    parser.eager(has_head_);
+  auto& parser = parser_->parser;
+  while (!body_ && taken < bytes.size()) {
     beast::error_code error;
     const boost::asio::const_buffer rest(bytes.data() + taken, bytes.size() - taken);
     const std::size_t now = parser.put(rest, error);
     taken += now;
     if (error && error != http::error::need_more) refuse(error);
-    if (!has_head_ && parser.is_header_done()) {
-      has_head_ = true;
+    if (parser.is_header_done()) {
       read_head();
-      continue;
+    } else if (error == http::error::need_more || now == 0) {
+      return taken;
     }
-    if (error == http::error::need_more || now == 0) break;
   }
-  return taken;
+  return body_ ? taken + body_->push(bytes.substr(taken)) : taken;
 }
 
 void RequestParser::read_head() {
@@ -173,16 +170,15 @@ void RequestParser::read_head() {
     if (lower(*expect) != "100-continue") throw HttpError(400, "this Expect is not known here");
     expects_continue_ = message.version() == 11;
   }
+  body_ = encodings > 0 ? BodyDecoder::chunked(limits_.max_body_bytes)
+                        : BodyDecoder::of_length(parser_->parser.content_length().value_or(0),
+                                                 limits_.max_body_bytes);
   request_.keep_alive = message.keep_alive();
   request_.knows_chunks = message.version() == 11;
 }
 
-bool RequestParser::done() const { return parser_->parser.is_done(); }
-
-std::size_t RequestParser::body_bytes() const { return parser_->parser.get().body().size(); }
-
 HttpRequest RequestParser::take() {
-  request_.body = std::move(parser_->parser.get().body());
+  request_.body = body_->take();
   return std::move(request_);
 }
 

@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
+#include "serve/http/body_decoder.h"
 #include "serve/http/message.h"
 
 namespace tigerbot::serve {
@@ -41,14 +43,14 @@ class RequestParser {
   std::size_t push(std::string_view bytes);
 
   /// Whether the head is there, and what it says (without the body).
-  bool has_head() const { return has_head_; }
+  bool has_head() const { return body_.has_value(); }
   const HttpRequest& head() const { return request_; }
   /// Whether the client waits for "100 Continue" before it sends the body.
   bool expects_continue() const { return expects_continue_; }
 
-  bool done() const;
+  bool done() const { return body_ && body_->done(); }
   /// Bytes of the body so far.
-  std::size_t body_bytes() const;
+  std::size_t body_bytes() const { return body_ ? body_->body().size() : 0; }
   /// The whole request, when done.
   HttpRequest take();
 
@@ -59,7 +61,7 @@ class RequestParser {
   std::unique_ptr<Parser> parser_;
   HttpLimits limits_;
   HttpRequest request_;
-  bool has_head_ = false;
+  std::optional<BodyDecoder> body_;  // from the head on
   bool expects_continue_ = false;
 };
 
