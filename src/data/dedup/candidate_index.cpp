@@ -1,6 +1,9 @@
 #include "data/dedup/candidate_index.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <numeric>
 #include <span>
 
 namespace tigerbot::data {
@@ -51,6 +54,25 @@ void add_pairs(std::span<KeyRecord> group, std::vector<CandidatePair>& pairs) {
   }
 }
 
+/// Brings records with the same key together: they are dealt into piles by bits of the key's hash,
+/// and each pile, small enough for the first cache, is sorted there.
+void sort_by_key(std::vector<KeyRecord>& records) {
+  constexpr std::size_t kPile = 1024;
+  const std::size_t piles = std::bit_ceil(records.size() / kPile + 1);
+  // The upper bits are the bucket's own: nearly the same for all of its records.
+  const auto pile_of = [&](const KeyRecord& record) { return record.hash() & (piles - 1); };
+  std::vector<std::size_t> starts(piles + 1, 0);
+  for (const KeyRecord& record : records) ++starts[pile_of(record) + 1];
+  std::partial_sum(starts.begin(), starts.end(), starts.begin());
+  std::vector<KeyRecord> dealt(records.size());
+  std::vector<std::size_t> next(starts.begin(), starts.end() - 1);
+  for (const KeyRecord& record : records) dealt[next[pile_of(record)]++] = record;
+  for (std::size_t pile = 0; pile < piles; ++pile)
+    std::sort(dealt.begin() + static_cast<std::ptrdiff_t>(starts[pile]),
+              dealt.begin() + static_cast<std::ptrdiff_t>(starts[pile + 1]));
+  records.swap(dealt);
+}
+
 }  // namespace
 
 std::array<KeyRecord, kKeys> keys_of(const Sketch& sketch, std::uint64_t number) {
@@ -68,7 +90,7 @@ std::array<KeyRecord, kKeys> keys_of(const Sketch& sketch, std::uint64_t number)
 }
 
 std::vector<CandidatePair> candidate_pairs(std::vector<KeyRecord>& records) {
-  std::sort(records.begin(), records.end());
+  sort_by_key(records);
   std::vector<CandidatePair> pairs;
   for (std::size_t start = 0, end = 0; start < records.size(); start = end) {
     while (end < records.size() && records[end].key() == records[start].key()) ++end;

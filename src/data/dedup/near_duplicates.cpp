@@ -15,9 +15,10 @@
 #include "data/dedup/clusters.h"
 #include "data/dedup/common_substrings.h"
 #include "data/dedup/decisions_by_unit.h"
+#include "data/dedup/letters_file.h"
+#include "data/dedup/likely_pairs.h"
 #include "data/dedup/numbering.h"
 #include "data/dedup/partitioned_file.h"
-#include "data/dedup/text_cache.h"
 #include "data/tasks.h"
 
 namespace tigerbot::data {
@@ -25,8 +26,6 @@ namespace {
 
 /// Rounds of Clusters; documents still undecided then are kept.
 constexpr int kRounds = 6;
-/// Values of two sketches that must agree before texts are read.
-constexpr int kSketchMatches = 4;
 
 const std::vector<std::string> kRules{"quality", "longest", "first"};
 
@@ -67,7 +66,7 @@ class NearSearch {
         context_(context),
         numbering_(units, context),
         buckets_(numbering_.documents() * kKeys, sizeof(KeyRecord), context.memory_limit),
-        texts_(units, numbering_, context.memory_limit / 4),
+        letters_(numbering_, [this](std::size_t group) { return file("letters", group); }),
         // Files made for another division or threshold are of no use.
         folder_(context.work_folder / fmt::format("near-{}-of-{}-{}", numbering_.groups(),
                                                   buckets_.count(), settings.similarity)) {}
@@ -80,6 +79,10 @@ class NearSearch {
         3 * sizeof(KeyRecord) * (numbering_.documents() * kKeys / buckets_.count() + 1);
     step("near: candidates", buckets_.count(), bucket_bytes, "pairs",
          [&](std::size_t bucket) { write_pairs(bucket); });
+    step("near: sketches", numbering_.groups(), 64 << 20, "likely",
+         [&](std::size_t group) { write_likely(group); });
+    step("near: texts", numbering_.groups(), 64 << 20, "letters",
+         [&](std::size_t group) { write_letters(group); });
     step("near: comparisons", numbering_.groups(), 64 << 20, "similar",
          [&](std::size_t group) { compare_candidates(group); });
     return decide();
@@ -137,63 +140,58 @@ class NearSearch {
         [&](const CandidatePair& pair) { return numbering_.group_of(pair.second); });
   }
 
-  /// 0 where the lengths alone say that it is below the threshold.
-  double compare(std::uint64_t a, std::uint64_t b) {
-    static thread_local SubstringSimilarity similarity;
-    static thread_local std::u16string letters_a, letters_b;
-    texts_.letters(a, letters_a);
-    texts_.letters(b, letters_b);
-    return similarity(letters_a, letters_b);
-  }
-
-  bool lengths_agree(std::uint32_t a, std::uint32_t b) const {
-    return std::min(a, b) >= settings_.similarity * std::max(a, b);
-  }
-
-  void compare_candidates(std::size_t group) {
+  void write_likely(std::size_t group) {
     std::vector<CandidatePair> pairs;
     for (std::size_t bucket = 0; bucket < buckets_.count(); ++bucket)
       read_partition(file("pairs", bucket), numbering_.groups(), group, pairs);
-    std::sort(pairs.begin(), pairs.end(), [](const CandidatePair& a, const CandidatePair& b) {
-      return a.second != b.second ? a.second < b.second : a.first < b.first;
-    });
-    pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
+    const std::vector<LikelyPair> likely =
+        likely_pairs(units_, numbering_, group, pairs, settings_.similarity);
+    write_partitioned<LikelyPair>(
+        file("likely", group), likely, numbering_.groups(),
+        [&](const LikelyPair& pair) { return numbering_.group_of(pair.first); });
+  }
 
-    OpenFingerprints fingerprints(
-        units_, numbering_,
-        context_.memory_limit / 16 / static_cast<std::uint64_t>(thread_count(context_.threads)));
+  /// The letters of each document of the group that stands in a likely pair.
+  void write_letters(std::size_t group) {
+    std::vector<LikelyPair> pairs;
+    std::vector<std::uint64_t> wanted;
+    for (std::size_t other = group; other < numbering_.groups(); ++other) {
+      pairs.clear();
+      read_partition(file("likely", other), numbering_.groups(), group, pairs);
+      for (const LikelyPair& pair : pairs) wanted.push_back(pair.first);
+    }
+    pairs.clear();
+    read_all_partitions(file("likely", group), numbering_.groups(), pairs);
+    for (const LikelyPair& pair : pairs) wanted.push_back(pair.second);
+    std::sort(wanted.begin(), wanted.end());
+    wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+    write_letters_file(file("letters", group), units_, numbering_, group, wanted);
+  }
+
+  double compare(std::uint64_t a, std::uint64_t b) {
+    static thread_local SubstringSimilarity similarity;
+    static thread_local std::u16string letters_a, letters_b;
+    letters_.read(a, letters_a);
+    letters_.read(b, letters_b);
+    return similarity(letters_a, letters_b);
+  }
+
+  void compare_candidates(std::size_t group) {
+    std::vector<LikelyPair> pairs;
+    read_all_partitions(file("likely", group), numbering_.groups(), pairs);
+    std::sort(pairs.begin(), pairs.end(), [](const LikelyPair& a, const LikelyPair& b) {
+      if (a.second != b.second) return a.second < b.second;
+      return a.matches != b.matches ? a.matches > b.matches : a.first < b.first;
+    });
     LocalClusters clusters;
     std::vector<SimilarPair> similar;
-    struct Likely {
-      std::uint64_t number;
-      Fingerprint fingerprint;
-      int matches;
-    };
-    std::vector<Likely> likely;
-    for (std::size_t start = 0, end = 0; start < pairs.size(); start = end) {
-      const std::uint64_t number = pairs[start].second;
-      const Fingerprint own = fingerprints.read(number);
-      likely.clear();
-      for (end = start; end < pairs.size() && pairs[end].second == number; ++end) {
-        const std::uint64_t other = pairs[end].first;
-        if (numbering_.is_earlier(number) && numbering_.is_earlier(other)) continue;
-        const Fingerprint& theirs = fingerprints.read(other);
-        const int matches = sketch_matches(own.sketch, theirs.sketch);
-        if (matches >= kSketchMatches && lengths_agree(own.letters, theirs.letters))
-          likely.push_back({other, theirs, matches});
-      }
-      std::sort(likely.begin(), likely.end(), [](const Likely& a, const Likely& b) {
-        return a.matches != b.matches ? a.matches > b.matches : a.number < b.number;
-      });
-      for (const Likely& other : likely) {
-        if (clusters.together(number, other.number)) continue;
-        const double share = compare(number, other.number);
-        if (share < settings_.similarity) continue;
-        clusters.join(number, other.number);
-        similar.push_back({other.number, number, static_cast<float>(share),
-                           other.fingerprint.quality, own.quality, other.fingerprint.letters,
-                           own.letters, 0});
-      }
+    for (const LikelyPair& pair : pairs) {
+      if (clusters.together(pair.second, pair.first)) continue;
+      const double share = compare(pair.second, pair.first);
+      if (share < settings_.similarity) continue;
+      clusters.join(pair.second, pair.first);
+      similar.push_back({pair.first, pair.second, static_cast<float>(share), pair.quality_first,
+                         pair.quality_second, pair.letters_first, pair.letters_second, 0});
     }
     write_partitioned<SimilarPair>(file("similar", group), similar, 1,
                                    [](const SimilarPair&) { return std::size_t{0}; });
@@ -247,7 +245,14 @@ class NearSearch {
     run_together(context_.communicator, [&] {
       if (clusters) write_by_group(decided, clusters->decisions(), numbering_);
     });
-    return decisions_by_unit(numbering_, context_, 1, [&](std::size_t) { return decided; });
+    auto paths = decisions_by_unit(numbering_, context_, 1, [&](std::size_t) { return decided; });
+    // The letters are as large as the texts they are of; nobody needs them again.
+    run_together(context_.communicator, [&] {
+      if (!clusters) return;
+      for (std::size_t group = 0; group < numbering_.groups(); ++group)
+        std::filesystem::remove(file("letters", group));
+    });
+    return paths;
   }
 
   std::span<const DedupUnit> units_;
@@ -256,7 +261,7 @@ class NearSearch {
   const DedupContext& context_;
   DocumentNumbering numbering_;
   HashBuckets buckets_;
-  TextCache texts_;
+  LettersReader letters_;
   std::filesystem::path folder_;
 };
 

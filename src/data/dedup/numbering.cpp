@@ -6,11 +6,6 @@
 #include "data/dedup/decisions.h"
 
 namespace tigerbot::data {
-namespace {
-
-constexpr std::size_t kOpenFiles = 64;
-
-}  // namespace
 
 DocumentNumbering::DocumentNumbering(std::span<const DedupUnit> units,
                                      const DedupContext& context) {
@@ -56,37 +51,6 @@ std::vector<bool> dropped_in_group(const DocumentNumbering& numbering, std::size
     }
   }
   return marks;
-}
-
-OpenFingerprints::OpenFingerprints(std::span<const DedupUnit> units,
-                                   const DocumentNumbering& numbering, std::uint64_t bytes)
-    : units_(units),
-      numbering_(numbering),
-      pieces_(std::clamp<std::uint64_t>(bytes / (kPiece * sizeof(Fingerprint)), 16, 65536)) {}
-
-const FingerprintFile& OpenFingerprints::file(std::size_t unit) {
-  const auto found = std::find_if(open_.begin(), open_.end(),
-                                  [&](const auto& file) { return file.first == unit; });
-  if (found == open_.end()) {
-    open_.emplace_front(unit, std::make_unique<FingerprintFile>(units_[unit].fingerprints));
-    if (open_.size() > kOpenFiles) open_.pop_back();
-  } else if (found != open_.begin()) {
-    open_.splice(open_.begin(), open_, found);
-  }
-  return *open_.front().second;
-}
-
-const Fingerprint& OpenFingerprints::read(std::uint64_t number) {
-  const DocumentNumbering::Place place = numbering_.place_of(number);
-  const std::uint64_t start = place.document - place.document % kPiece;
-  const std::uint64_t first = number - place.document + start;
-  Piece& piece = pieces_[mix64(first) % pieces_.size()];
-  if (piece.first != first) {
-    piece.fingerprints =
-        file(place.unit).read(start, std::min(kPiece, numbering_.size_of(place.unit) - start));
-    piece.first = first;
-  }
-  return piece.fingerprints[place.document - start];
 }
 
 }  // namespace tigerbot::data

@@ -1,15 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <list>
-#include <memory>
 #include <span>
 #include <vector>
 
 #include "data/dedup/fingerprint.h"
 #include "data/dedup/phase.h"
-#include "data/document_file.h"
 
 namespace tigerbot::data {
 
@@ -50,27 +46,5 @@ class DocumentNumbering {
 /// before; nothing at all: none) drops, as a mark for each document of the group.
 std::vector<bool> dropped_in_group(const DocumentNumbering& numbering, std::size_t group,
                                    std::span<const std::vector<std::filesystem::path>> dropped);
-
-/// Fingerprints in any order: files are opened as they are asked for, the last few stay open, and
-/// pieces of them stay in memory. For one thread.
-class OpenFingerprints {
- public:
-  OpenFingerprints(std::span<const DedupUnit> units, const DocumentNumbering& numbering,
-                   std::uint64_t bytes);
-  const Fingerprint& read(std::uint64_t number);
-
- private:
-  std::span<const DedupUnit> units_;
-  const DocumentNumbering& numbering_;
-  static constexpr std::uint64_t kPiece = 16;  // fingerprints
-  struct Piece {
-    std::uint64_t first = ~std::uint64_t{0};  // number of the document
-    std::vector<Fingerprint> fingerprints;
-  };
-  const FingerprintFile& file(std::size_t unit);
-
-  std::list<std::pair<std::size_t, std::unique_ptr<FingerprintFile>>> open_;  // newest first
-  std::vector<Piece> pieces_;  // by hash of their first number
-};
 
 }  // namespace tigerbot::data

@@ -7,6 +7,7 @@ namespace {
 
 constexpr int kRounds = 48;
 constexpr std::size_t kKept = 1 << 16;
+constexpr std::size_t kShort = 1024;
 
 std::size_t bin_of(std::uint64_t hash) { return hash >> 59; }
 std::uint32_t value_of(std::uint64_t hash) { return static_cast<std::uint32_t>(hash >> 16); }
@@ -92,8 +93,11 @@ SequenceSketch make_sketch(std::u16string_view letters, std::vector<std::uint64_
   scratch.clear();
   if (letters.size() <= kKept) {
     for_each_shingle(letters, [&](std::size_t, std::uint64_t hash) { scratch.push_back(hash); });
-    std::sort(scratch.begin(), scratch.end());
-    scratch.erase(std::unique(scratch.begin(), scratch.end()), scratch.end());
+    // A long text with few different shingles repeats them; in a short one that is not worth it.
+    if (scratch.size() > kShort) {
+      std::sort(scratch.begin(), scratch.end());
+      scratch.erase(std::unique(scratch.begin(), scratch.end()), scratch.end());
+    }
   } else {
     for (const std::uint64_t hash : least)
       if (hash != ~std::uint64_t{0}) scratch.push_back(hash);

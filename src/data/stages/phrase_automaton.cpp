@@ -170,22 +170,32 @@ void PhraseAutomaton::build(std::span<const std::string> texts) {
   for (std::uint32_t& target : root_) mark(target);
   for (Edge& edge : edges_) mark(edge.target);
 
-  // The filters of what can begin a phrase: pairs of symbols, and three letters.
-  std::vector<std::pair<Symbol, Symbol>> pairs;
-  for (std::uint32_t state = 1; state < nodes.size() && nodes[state].depth <= 2; ++state)
-    if (nodes[state].depth == 2)
-      pairs.emplace_back(nodes[nodes[state].parent].symbol, nodes[state].symbol);
-  note_beginnings(pairs);
+  std::vector<Beginning> beginnings;
+  for (const Entry& entry : entries)
+    beginnings.push_back({entry.symbols[0], entry.symbols[1],
+                          entry.symbols.size() > 2 ? entry.symbols[2] : Symbol{0}});
+  note_beginnings(beginnings);
+  words_.assign((std::size_t{1} << (32 - kWordShift)) / 64, 0);
+  std::vector<std::uint8_t> letters(next_symbol, 0);  // 1 to 26 for a to z
+  for (std::uint8_t letter = 1; letter <= 26; ++letter) {
+    const Symbol number = symbols_['a' - 1u + letter] & kSymbolMask;
+    if (number >= kFirstSymbol) letters[number] = letter;
+  }
+  for (const Entry& entry : entries) note_word_start(entry.symbols, entry.phrase, letters);
 }
 
-void PhraseAutomaton::note_beginnings(const std::vector<std::pair<Symbol, Symbol>>& pairs) {
+void PhraseAutomaton::note_beginnings(std::span<const Beginning> beginnings) {
   std::uint32_t bits = 6;
-  while (bits < 24 && (std::size_t{1} << bits) < 16 * pairs.size()) ++bits;
-  pair_shift_ = 32 - bits;
+  while (bits < 24 && (std::size_t{1} << bits) < 16 * beginnings.size()) ++bits;
+  pair_shift_ = triple_shift_ = 32 - bits;
   pairs_.assign(std::size_t{1} << (bits - 6), 0);
-  for (const auto& [first, second] : pairs) {
-    const std::size_t bit = pair_bit(first, second);
-    pairs_[bit / 64] |= std::uint64_t{1} << (bit % 64);
+  triples_ = pairs_;
+  const auto set = [](std::vector<std::uint64_t>& filter, std::size_t bit) {
+    filter[bit / 64] |= std::uint64_t{1} << (bit % 64);
+  };
+  for (const Beginning& each : beginnings) {
+    set(pairs_, pair_bit(each.first, each.second));
+    set(triples_, triple_bit(each.first, each.second, each.third));
   }
   for (Symbol& symbol : symbols_)
     if ((symbol & kSymbolMask) >= kFirstSymbol && root_[symbol & kSymbolMask] != 0)
@@ -210,6 +220,20 @@ void PhraseAutomaton::note_beginnings(const std::vector<std::pair<Symbol, Symbol
       for (std::uint32_t c = 1; c <= 26; ++c)
         if (after(second, c) != 0) note(a, b, c);
     }
+  }
+}
+
+void PhraseAutomaton::note_word_start(std::span<const Symbol> symbols, const Phrase& phrase,
+                                      std::span<const std::uint8_t> letters) {
+  std::uint32_t code = 0;
+  for (std::size_t k = 0; k < std::min(symbols.size(), kWordStart); ++k) {
+    if (letters[symbols[k]] == 0) return;
+    code = code << 5 | letters[symbols[k]];
+    const std::size_t length = k + 1;
+    const bool whole_word = length == symbols.size() || (phrase.gaps >> length & 1) != 0;
+    if (length < kWordStart && !(length > 1 && whole_word)) continue;
+    const std::size_t bit = word_bit(code);
+    words_[bit / 64] |= std::uint64_t{1} << (bit % 64);
   }
 }
 
@@ -243,7 +267,7 @@ std::vector<PhraseMatch> PhraseAutomaton::matches(std::string_view text) const {
 
 std::size_t PhraseAutomaton::bytes() const {
   return symbols_.size() * sizeof(Symbol) + edges_.size() * sizeof(Edge) +
-         pairs_.size() * sizeof(std::uint64_t) +
+         (pairs_.size() + triples_.size() + words_.size()) * sizeof(std::uint64_t) +
          (root_.size() + fail_.size() + output_link_.size() + first_phrase_.size()) *
              sizeof(std::uint32_t) +
          phrases_.size() * sizeof(Phrase);

@@ -82,7 +82,13 @@ class PhraseAutomaton {
   };
 
   void build(std::span<const std::string> phrases);
-  void note_beginnings(const std::vector<std::pair<Symbol, Symbol>>& pairs);
+  /// The first symbols of a phrase, 0 where it is shorter.
+  struct Beginning {
+    Symbol first = 0, second = 0, third = 0;
+  };
+  void note_beginnings(std::span<const Beginning> beginnings);
+  void note_word_start(std::span<const Symbol> symbols, const Phrase& phrase,
+                       std::span<const std::uint8_t> letters);
   /// Where nothing has begun: passes over all at which no phrase can begin.
   const unsigned char* skip_to_beginning(const unsigned char* at, const unsigned char* end,
                                          Symbol& previous_kind) const;
@@ -103,6 +109,24 @@ class PhraseAutomaton {
   bool may_begin(const unsigned char* at, const unsigned char* end) const {
     const std::uint32_t first = letter_of(*at);
     if (first == 0 || end - at < 3) return true;
+    // The word's first five letters, or all of a shorter one.
+    std::uint32_t code = first;
+    std::size_t letters = 1;
+    for (; letters < kWordStart && at + letters < end; ++letters) {
+      const std::uint32_t letter = letter_of(at[letters]);
+      if (letter == 0) break;
+      code = code << 5 | letter;
+    }
+    if (letters == kWordStart) return may_be(words_, word_bit(code));
+    // A phrase that goes on after one ordinary separator has one there too, unless all its
+    // characters are cut apart, and then the first word has one letter.
+    if (letters > 1 && end - at > static_cast<std::ptrdiff_t>(letters) + 1 && at[letters] < 0x80 &&
+        at[letters + 1] < 0x80) {
+      const Symbol next = symbols_[at[letters]], after = symbols_[at[letters + 1]];
+      if ((next & kSymbolMask) == kSeparator && (next & kUnusualSeparator) == 0 &&
+          (after & kSymbolMask) != kSeparator)
+        return may_be(words_, word_bit(code));
+    }
     const std::uint32_t second = letter_of(at[1]);
     // Digits and characters past ASCII go the long way.
     if (second == 0 && is_word_byte(at[1])) return true;
@@ -127,6 +151,16 @@ class PhraseAutomaton {
     }
   }
 
+  /// Filters, which may err towards yes.
+  static bool may_be(const std::vector<std::uint64_t>& filter, std::size_t bit) {
+    return (filter[bit / 64] >> (bit % 64) & 1) != 0;
+  }
+  static constexpr std::size_t kWordStart = 5;
+  static constexpr std::uint32_t kWordShift = 32 - 17;
+  /// A bit of words_: five letters that a phrase begins with, or a whole first word of two to four.
+  static std::size_t word_bit(std::uint32_t code) { return code * 0x9E3779B1u >> kWordShift; }
+  std::vector<std::uint64_t> words_;
+
   /// Bits of three letters (0: no letter there) that words of phrases begin with.
   std::array<std::uint64_t, 512> begins_{};
   /// The first two symbols of a phrase, as a bit of pairs_ (a filter that may err towards yes).
@@ -135,8 +169,23 @@ class PhraseAutomaton {
            pair_shift_;
   }
 
-  std::vector<std::uint64_t> pairs_;
-  std::uint32_t pair_shift_ = 26;
+  /// Likewise of the first three; `third` 0 for a phrase of two.
+  std::size_t triple_bit(Symbol first, Symbol second, Symbol third) const {
+    return ((first & kSymbolMask) * 0x9E3779B1u ^ (second & kSymbolMask) * 0x85EBCA77u ^
+            (third & kSymbolMask) * 0xC2B2AE3Du) >>
+           triple_shift_;
+  }
+  bool goes_on(Symbol first, Symbol second, const unsigned char* at,
+               const unsigned char* end) const {
+    if (at == end) return true;
+    const Symbol third = symbol_of(next_character(at, end));
+    return (third & kSymbolMask) == kSeparator ||
+           may_be(triples_, triple_bit(first, second, third)) ||
+           may_be(triples_, triple_bit(first, second, 0));
+  }
+
+  std::vector<std::uint64_t> pairs_, triples_;
+  std::uint32_t pair_shift_ = 26, triple_shift_ = 26;
   std::vector<Symbol> symbols_;
   std::vector<std::uint32_t> root_;  ///< targets by symbol
   std::vector<Edge> edges_;
@@ -174,7 +223,8 @@ inline const unsigned char* PhraseAutomaton::skip_to_beginning(const unsigned ch
       const unsigned char* peek = after;
       const Symbol second = after < end ? symbol_of(next_character(peek, end)) : kSeparator;
       const std::size_t bit = pair_bit(symbol, second);
-      if ((second & kSymbolMask) == kSeparator || (pairs_[bit / 64] >> (bit % 64) & 1) != 0) {
+      if ((second & kSymbolMask) == kSeparator ||
+          (may_be(pairs_, bit) && goes_on(symbol, second, peek, end))) {
         previous_kind = previous;
         return at;
       }
