@@ -80,12 +80,14 @@ def main():
     size = sum(os.path.getsize(file) for file in files)
     seconds = {name: [] for name in CONFIGURATIONS}
     memory = {name: 0 for name in CONFIGURATIONS}
+    phases = {name: [] for name in CONFIGURATIONS}
     digests = set()
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(arguments.repeat):
             for name in CONFIGURATIONS:
                 took, peak, digest, report = run(folder, name, arguments.tigerbot, files)
                 seconds[name].append(took)
+                phases[name].append(dict(report["seconds"], rest=took - sum(report["seconds"].values())))
                 memory[name] = max(memory[name], peak)
                 digests.add(digest)
     documents = sum(amount["documents"] for amount in report["funnel"][0]["languages"].values())
@@ -96,8 +98,9 @@ def main():
         print(f"{name:10} {middle:6.2f} s ({min(times):.2f} to {max(times):.2f})  "
               f"{size / 1e6 / middle:6.1f} MB/s  {documents / middle:8,.0f} documents/s  "
               f"peak {memory[name] / 2**20:5.0f} MiB a process")
-    print("phases of the last run, s: " +
-          ", ".join(f"{name} {value:.2f}" for name, value in report["seconds"].items()))
+    print("medians by phase, s; the rest is the start of the programs and the report:")
+    for name, runs in phases.items():
+        print(f"{name:10} " + ", ".join(f"{phase} {statistics.median(r[phase] for r in runs):.2f}" for phase in runs[0]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 // Near-duplicate removal by itself, from files of JSON lines to files of JSON lines:
 //
 //   bench_dedup files OUTPUT_FOLDER THREADS FILE.jsonl...
+//   bench_dedup exact OUTPUT_FOLDER THREADS FILE.jsonl...      exact duplicates alone
 //
 // writes what is kept to OUTPUT_FOLDER/N.jsonl, a line for each dropped document to
 // OUTPUT_FOLDER/dropped.jsonl, and prints the times as JSON. And how the work grows with the number
@@ -8,25 +9,33 @@
 //
 //   bench_dedup growth FOLDER THREADS MEMORY_MIB DOCUMENTS...
 //
-// prints a table; the peak memory is that of a child process for each number.
+// prints a table; the peak memory is that of a child process for each number. And how near the
+// simhashes of texts and their copies are, beside the index of sketches that is used:
+//
+//   bench_dedup simhash PAIRS.jsonl             rows with "text", "other" and "label"
 
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <bit>
 #include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/random.h"
+#include "data/dedup/candidate_index.h"
 #include "data/dedup/exact_duplicates.h"
+#include "data/dedup/folded_text.h"
 #include "data/dedup/near_duplicates.h"
+#include "data/dedup/sketch.h"
 #include "data/document_file.h"
 #include "data/reader.h"
 #include "data/tasks.h"
@@ -97,7 +106,8 @@ std::string line_of(const Document& document) {
   return line + "}\n";
 }
 
-Result dedupe_files(const fs::path& output, int threads, const std::vector<fs::path>& files) {
+Result dedupe_files(const fs::path& output, int threads, const std::vector<fs::path>& files,
+                    bool search_near) {
   fs::remove_all(output);
   create_folders(output / "work");
   create_folders(output / "exact");
@@ -111,7 +121,9 @@ Result dedupe_files(const fs::path& output, int threads, const std::vector<fs::p
   run_tasks(*communicator, threads, files.size(), never, [&](std::size_t k) {
     const auto reader = open_reader(files[k], ReaderOptions{});
     DocumentFileWriter writer(units[k].documents);
-    FingerprintWriter fingerprints(units[k].fingerprints, FingerprintSettings{});
+    FingerprintSettings settings;
+    settings.sketch = search_near;
+    FingerprintWriter fingerprints(units[k].fingerprints, settings);
     while (const auto document = reader->next()) {
       writer.append(*document);
       fingerprints.append(*document);
@@ -129,7 +141,9 @@ Result dedupe_files(const fs::path& output, int threads, const std::vector<fs::p
   result.exact_seconds = seconds_since(start);
   start = Clock::now();
   context.work_folder = output / "near";
-  const auto near = find_near_duplicates(units, by_unit(exact), NearDuplicateSettings{}, context);
+  const auto near =
+      search_near ? find_near_duplicates(units, by_unit(exact), NearDuplicateSettings{}, context)
+                  : std::vector<fs::path>{};
   result.near_seconds = seconds_since(start);
 
   start = Clock::now();
@@ -140,6 +154,7 @@ Result dedupe_files(const fs::path& output, int threads, const std::vector<fs::p
     AtomicFile kept(output / fmt::format("{}.jsonl", k));
     std::vector<bool> gone(documents.size(), false);
     for (const auto* phase : {&exact, &near}) {
+      if (phase->empty()) continue;
       for (const DuplicateDecision& decision : read_duplicate_decisions(phase->at(k))) {
         gone[decision.document] = true;
         ++(phase == &exact ? exact_count : near_count)[k];
@@ -273,23 +288,66 @@ int growth(const std::vector<std::string>& arguments) {
   return 0;
 }
 
+/// By label, the share of pairs whose simhashes differ in so many bits at most, and of those that
+/// the index of sketches makes candidates.
+int simhash(const std::filesystem::path& pairs) {
+  struct Counts {
+    double all = 0, three = 0, six = 0, ten = 0, candidates = 0;
+  };
+  std::map<std::string, Counts> by_label;
+  const auto reader = open_reader(pairs, ReaderOptions{});
+  std::vector<std::uint64_t> scratch;
+  while (const auto document = reader->next()) {
+    const std::u16string a = letters_of(document->text);
+    const std::u16string b = letters_of(document->metadata.at("other").get<std::string>());
+    std::vector<KeyRecord> records;
+    for (const auto& [letters, number] : {std::pair{&a, 0}, std::pair{&b, 1}}) {
+      const auto keys = keys_of(make_sketch(*letters, scratch), static_cast<std::uint64_t>(number));
+      records.insert(records.end(), keys.begin(), keys.end());
+    }
+    Counts& counts = by_label[document->metadata.at("label").get<std::string>()];
+    const int bits = std::popcount(sequence_simhash(a) ^ sequence_simhash(b));
+    ++counts.all;
+    counts.three += bits <= 3;
+    counts.six += bits <= 6;
+    counts.ten += bits <= 10;
+    counts.candidates += candidate_pairs(records).empty() ? 0 : 1;
+  }
+  fmt::print("{:<24} {:>6} {:>8} {:>8} {:>8} {:>11}\n", "copies under", "pairs", "3 bits", "6 bits",
+             "10 bits", "candidates");
+  for (const auto& [label, counts] : by_label)
+    fmt::print("{:<24} {:>6} {:>8.3f} {:>8.3f} {:>8.3f} {:>11.3f}\n", label, counts.all,
+               counts.three / counts.all, counts.six / counts.all, counts.ten / counts.all,
+               counts.candidates / counts.all);
+  return 0;
+}
+
 int run(const std::vector<std::string>& arguments) {
+  if (arguments.size() == 2 && arguments[0] == "simhash") return simhash(arguments[1]);
   if (arguments.size() >= 4 && arguments[0] == "growth")
     return growth({arguments.begin() + 1, arguments.end()});
-  if (arguments.size() < 4 || arguments[0] != "files")
+  if (arguments.size() < 4 || (arguments[0] != "files" && arguments[0] != "exact"))
     fail(
-        "bench_dedup files OUTPUT THREADS FILE... | growth FOLDER THREADS MEMORY_MIB DOCUMENTS...");
+        "bench_dedup files|exact OUTPUT THREADS FILE... | growth FOLDER THREADS MEMORY_MIB "
+        "DOCUMENTS... "
+        "| "
+        "simhash PAIRS.jsonl");
   const auto start = Clock::now();
   const Result result = dedupe_files(arguments[1], std::stoi(arguments[2]),
-                                     std::vector<fs::path>(arguments.begin() + 3, arguments.end()));
+                                     std::vector<fs::path>(arguments.begin() + 3, arguments.end()),
+                                     arguments[0] == "files");
   const double seconds = seconds_since(start);
+  double megabytes = 0;
+  for (std::size_t k = 3; k < arguments.size(); ++k)
+    megabytes += static_cast<double>(fs::file_size(arguments[k])) / 1e6;
   fmt::print(
       "{{\"documents\":{},\"exact\":{},\"near\":{},\"seconds\":{:.3f},\"documents_per_second\":"
-      "{:.0f},\"read\":{:.3f},\"exact_seconds\":{:.3f},\"near_seconds\":{:.3f},\"write\":{:.3f}}}"
+      "{:.0f},\"megabytes_per_second\":{:.0f},\"read\":{:.3f},\"exact_seconds\":{:.3f},\"near_"
+      "seconds\":{:.3f},\"write\":{:.3f}}}"
       "\n",
       result.documents, result.exact, result.near, seconds,
-      static_cast<double>(result.documents) / seconds, result.read, result.exact_seconds,
-      result.near_seconds, result.write);
+      static_cast<double>(result.documents) / seconds, megabytes / seconds, result.read,
+      result.exact_seconds, result.near_seconds, result.write);
   return 0;
 }
 

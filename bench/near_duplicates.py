@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Near duplicates with known answers: quality and speed beside other programs.
 
-    pip install rensa==0.5.0 text-dedup==0.4.0 rapidfuzz
+    pip install rensa==0.5.0 text-dedup==0.4.0 datatrove==0.10.1 rapidfuzz
     bench/near_duplicates.py --corpus FOLDER --program build/bench/bench_dedup [--peers rensa,...]
+                             [--datatrove-python OTHER/bin/python] [--simhash]
 
 FOLDER has en.jsonl, zh.jsonl, zh-Hant.jsonl, ja.jsonl, ko.jsonl with a "text" each
 (recipes/fetch_text.py makes it). Two sets are made from it, always the same:
@@ -13,8 +14,9 @@ rates   in each language, pieces once more with 1% to 20% of their words (charac
         their paragraphs in another order.
 
 A copy is found if it or its original goes for the sake of the other's cluster. A removal is wrong
-if nothing of the same origin is in its cluster and no text of the cluster is like it (less than
-0.7 of rapidfuzz's ratio, which compares every letter).
+if it goes for the sake of a text of another origin that is not like it: less than 0.7 of
+rapidfuzz's ratio, by the texts as they are, by their letters and digits alone (the same table drawn
+otherwise), and by the letters of their lines in sorted order (the same list in another order).
 """
 
 import argparse
@@ -26,6 +28,7 @@ import shutil
 import subprocess
 import sys
 import time
+import unicodedata
 
 LANGUAGES = ["en", "zh", "zh-Hant", "ja", "ko"]
 WIDE = {"zh", "zh-Hant", "ja"}
@@ -219,15 +222,25 @@ def run_ours(program, rows, folder, threads):
     return removed, seconds, json.loads(out.stdout)
 
 
-def run_rensa(rows, threshold=0.7, permutations=128):
+def run_rensa(rows, folder, threshold=0.7, permutations=128):
+    """rensa is a library: from a file of JSON lines to another one, as a script around it does."""
     import re
     from rensa import RMinHash, RMinHashLSH
 
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    with open(folder + "/in.jsonl", "w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps({"text": row[2]}, ensure_ascii=False) + "\n")
     start = time.time()
+    with open(folder + "/in.jsonl", encoding="utf-8") as file:
+        lines = file.readlines()
+    texts = [json.loads(line)["text"] for line in lines]
+    read = time.time() - start
     lsh = RMinHashLSH(threshold=threshold, num_perm=permutations, num_bands=16)
     hashes, removed = [], {}
-    for number, row in enumerate(rows):
-        words = re.findall(r"\w+", row[2].lower())
+    for number, text in enumerate(texts):
+        words = re.findall(r"\w+", text.lower())
         shingles = [" ".join(words[k : k + 5]) for k in range(max(1, len(words) - 4))]
         minhash = RMinHash(num_perm=permutations, seed=42)
         minhash.update(shingles)
@@ -241,7 +254,10 @@ def run_rensa(rows, threshold=0.7, permutations=128):
             removed[number] = best
         else:
             lsh.insert(number, minhash)
-    return removed, time.time() - start, {}
+    search = time.time() - start - read
+    with open(folder + "/out.jsonl", "w", encoding="utf-8") as file:
+        file.writelines(line for number, line in enumerate(lines) if number not in removed)
+    return removed, time.time() - start, {"read": round(read, 2), "search": round(search, 2)}
 
 
 def run_text_dedup(rows, folder, method, threads):
@@ -270,8 +286,89 @@ def run_text_dedup(rows, folder, method, threads):
     return removed, seconds, {}
 
 
-def judge(rows, removed):
+DATATROVE = r"""
+import json, sys
+from datatrove.data import Document
+from datatrove.executor.local import LocalPipelineExecutor
+from datatrove.pipeline.dedup import MinhashDedupSignature
+from datatrove.pipeline.dedup.minhash import (MinhashConfig, MinhashDedupBuckets, MinhashDedupCluster,
+                                              MinhashDedupFilter)
+from datatrove.pipeline.readers import JsonlReader
+from datatrove.pipeline.writers.jsonl import JsonlWriter
+folder, tasks, workers = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+
+def step(pipeline, tasks, name):
+    LocalPipelineExecutor(pipeline=pipeline, tasks=tasks, workers=workers, logging_dir=f"{folder}/logs/{name}").run()
+
+if __name__ == "__main__":
+    config = MinhashConfig()  # 14 buckets of 8 hashes, 5-grams of words
+    reader = JsonlReader(f"{folder}/in")
+    step([reader, MinhashDedupSignature(f"{folder}/signatures", config=config)], tasks, "signatures")
+    step([MinhashDedupBuckets(f"{folder}/signatures", f"{folder}/buckets", config=config)], config.num_buckets, "buckets")
+    step([MinhashDedupCluster(f"{folder}/buckets", f"{folder}/remove", config=config, save_cluster_id=True)], 1, "cluster")
+    step([reader, MinhashDedupFilter(f"{folder}/remove", load_cluster_ids=True,
+                                     exclusion_writer=JsonlWriter(f"{folder}/gone", compression=None)),
+          JsonlWriter(f"{folder}/kept", compression=None)], tasks, "filter")
+"""
+
+
+def run_datatrove(rows, folder, threads, python):
+    """datatrove's four MinHash steps as its example has them, from files to files. It says which
+    documents go, not for which: a removed copy counts as found if its original is of its cluster,
+    which datatrove writes into both."""
+    import glob
+
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder + "/in")
+    for part in range(threads):
+        with open("%s/in/%d.jsonl" % (folder, part), "w", encoding="utf-8") as file:
+            for number in range(part, len(rows), threads):
+                file.write(json.dumps({"text": rows[number][2], "id": str(number)}, ensure_ascii=False) + "\n")
+    with open(folder + "/run.py", "w") as file:
+        file.write(DATATROVE)
+    start = time.time()
+    subprocess.run([python, folder + "/run.py", folder, str(threads), str(threads)], check=True, capture_output=True)
+    seconds = time.time() - start
+    kept, gone = {}, []
+    for where in ("kept", "gone"):
+        for name in glob.glob(folder + "/" + where + "/**/*.jsonl", recursive=True):
+            with open(name, encoding="utf-8") as file:
+                for line in file:
+                    row = json.loads(line)
+                    cluster = row.get("metadata", row).get("minhash_cluster_id", -1)
+                    if where == "kept":
+                        if cluster != -1:
+                            kept[cluster] = int(row["id"])
+                    else:
+                        gone.append((int(row["id"]), cluster))
+    return {number: kept[cluster] for number, cluster in gone if cluster in kept}, seconds, {"gone": len(gone)}
+
+
+def simhash_table(program, rows, folder):
+    """How often the simhashes of a copy and its original are near each other, by edits."""
+    os.makedirs(folder, exist_ok=True)
+    originals = {row[1]: row[2] for row in rows if row[3] == "original"}
+    with open(folder + "/pairs.jsonl", "w", encoding="utf-8") as file:
+        for _, origin, text, label in rows:
+            if label != "original":
+                file.write(json.dumps({"text": originals[origin], "other": text, "label": label}, ensure_ascii=False) + "\n")
+    print(subprocess.run([program, "simhash", folder + "/pairs.jsonl"], check=True, capture_output=True, text=True).stdout)
+
+
+def letters_of(text):
+    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
+
+
+def likeness(a, b):
+    """The greatest of three ratios, 0 to 1, and the first, of the texts as they are."""
     from rapidfuzz.fuzz import ratio
+
+    plain = ratio(a, b) / 100
+    sorted_lines = ["".join(sorted(map(letters_of, text.split("\n")))) for text in (a, b)]
+    return max(plain, ratio(letters_of(a), letters_of(b)) / 100, ratio(*sorted_lines) / 100), plain
+
+
+def judge(rows, removed):
 
     def top(n):
         while n in removed and removed[n] != n:
@@ -292,23 +389,25 @@ def judge(rows, removed):
             original = next(n for n in members if rows[n][3] == "original")
             total[label, language] += 1
             found[label, language] += top(number) == top(original)
-    wrong, natural = [], 0
+    wrong, natural, unlike_as_written = [], 0, 0
     for number, kept in removed.items():
         if rows[number][1] == rows[top(number)][1]:
             continue
         # A copy of a text whose original went for the sake of a third is not this copy's fault.
-        likeness = ratio(rows[number][2], rows[top(number)][2]) / 100
-        if likeness >= 0.7:
+        most, plain = likeness(rows[number][2], rows[top(number)][2])
+        unlike_as_written += plain < 0.7
+        if most >= 0.7:
             natural += 1
         else:
-            wrong.append((likeness, number, top(number)))
-    return found, total, natural, sorted(wrong)
+            wrong.append((most, number, top(number)))
+    return found, total, (natural, unlike_as_written), sorted(wrong)
 
 
 def show(name, rows, removed, seconds, details, verbose):
     found, total, natural, wrong = judge(rows, removed)
-    print("\n%s: %.2f s, %.0f documents/s, %d removed, %d of them alike by nature, %d wrong  %s" % (
-        name, seconds, len(rows) / seconds, len(removed), natural, len(wrong), details))
+    print("\n%s: %.2f s, %.0f documents/s, %d removed, %d of them alike by nature, %d wrong "
+          "(%d by the texts as they are)  %s" % (
+              name, seconds, len(rows) / seconds, len(removed), natural[0], len(wrong), natural[1], details))
     labels = sorted({label for label, _ in total}, key=lambda l: (not l[0].isdigit(), len(l), l))
     print("%-24s %6s %6s | " % ("recall", "all", "CJ") + " ".join("%7s" % l for l in LANGUAGES))
     for label in labels + ["all"]:
@@ -328,7 +427,9 @@ def main():
     parser.add_argument("--corpus", required=True)
     parser.add_argument("--program", required=True, help="bench_dedup")
     parser.add_argument("--work", default="/tmp/near_duplicates")
-    parser.add_argument("--peers", default="", help="of rensa, text-dedup-minhash, text-dedup-simhash")
+    parser.add_argument("--peers", default="", help="of rensa, text-dedup-minhash, text-dedup-simhash, datatrove")
+    parser.add_argument("--datatrove-python", default=sys.executable, help="an interpreter that has datatrove")
+    parser.add_argument("--simhash", action="store_true", help="also what simhashes alone would find")
     parser.add_argument("--sets", default="edits,rates")
     parser.add_argument("--documents", type=int, default=36000)
     parser.add_argument("--piece-bytes", default="300,1000,2000,3000", help="lengths of the pieces")
@@ -342,9 +443,13 @@ def main():
         size = sum(len(row[2].encode()) for row in rows)
         print("== %s: %d documents, %.0f MB, by language %s" % (name, len(rows), size / 1e6, dict(collections.Counter(r[0] for r in rows))))
         show("tigerbot", rows, *run_ours(options.program, rows, options.work, options.threads), options.show_wrong)
+        if options.simhash:
+            simhash_table(options.program, rows, options.work)
         for peer in filter(None, options.peers.split(",")):
             if peer == "rensa":
-                answer = run_rensa(rows)
+                answer = run_rensa(rows, options.work + "/rensa")
+            elif peer == "datatrove":
+                answer = run_datatrove(rows, options.work + "/datatrove", options.threads, options.datatrove_python)
             else:
                 answer = run_text_dedup(rows, options.work + "/peer", peer.removeprefix("text-dedup-"), options.threads)
             show(peer, rows, *answer, options.show_wrong)

@@ -52,7 +52,7 @@ sqlite3-doc erlang-doc octave-doc debian-kernel-handbook
 
 LANGUAGES = ["en", "zh", "zh-Hant", "ja", "ko"]
 # Changes when the extraction does: what an older version of this script extracted is then redone.
-EXTRACTION = 2
+EXTRACTION = 3
 ENGLISH_PACKAGE_SHARE = 0.065  # no package gives more than this share of the English text
 
 
@@ -589,7 +589,7 @@ def licence_of(folder, name):
 def text_of(inside, data):
     """Language and paragraphs of a file. The language is None where it is none of ours, "garbled"
     where the file cannot be decoded or its text is not what it seems: a wrong charset or language."""
-    make = extractor(inside.split(":")[-1])
+    make = extractor(inside.rpartition(".jar:")[2])
     text = decode(inside, data)
     if text is None:
         return "garbled", []

@@ -41,6 +41,26 @@ void agree(Communicator& communicator, const std::exception_ptr& error) {
   }
 }
 
+/// The open tasks of one rank, ascending: the heaviest first, each to the rank that has least.
+std::vector<std::size_t> share_of_rank(const std::string& open,
+                                       std::span<const std::uint64_t> weights, std::size_t ranks,
+                                       std::size_t rank) {
+  std::vector<std::size_t> tasks, mine;
+  for (std::size_t k = 0; k < open.size(); ++k)
+    if (open[k] != '\0') tasks.push_back(k);
+  const auto weight = [&](std::size_t k) { return weights.empty() ? 1 : weights[k]; };
+  std::stable_sort(tasks.begin(), tasks.end(),
+                   [&](std::size_t a, std::size_t b) { return weight(a) > weight(b); });
+  std::vector<std::uint64_t> load(ranks, 0);
+  for (const std::size_t k : tasks) {
+    const auto least = std::min_element(load.begin(), load.end());
+    *least += weight(k) + 1;
+    if (static_cast<std::size_t>(least - load.begin()) == rank) mine.push_back(k);
+  }
+  std::sort(mine.begin(), mine.end());
+  return mine;
+}
+
 }  // namespace
 
 int thread_count(int threads) {
@@ -65,7 +85,8 @@ void run_together(Communicator& communicator, const std::function<void()>& step)
 
 void run_tasks(Communicator& communicator, int threads, std::size_t count,
                const std::function<bool(std::size_t)>& done,
-               const std::function<void(std::size_t)>& task) {
+               const std::function<void(std::size_t)>& task,
+               std::span<const std::uint64_t> weights) {
   // Rank 0 alone looks: a rank that looks later would see what others have finished meanwhile, and
   // the ranks would share out different lists.
   std::string open(count, '\0');
@@ -74,13 +95,9 @@ void run_tasks(Communicator& communicator, int threads, std::size_t count,
     for (std::size_t k = 0; k < count; ++k) open[k] = done(k) ? '\0' : '\1';
   });
   open = from_first_rank(communicator, open);
-  std::vector<std::size_t> mine;
-  std::size_t position = 0;
-  const auto ranks = static_cast<std::size_t>(communicator.size());
-  for (std::size_t k = 0; k < count; ++k) {
-    if (open[k] == '\0') continue;
-    if (position++ % ranks == static_cast<std::size_t>(communicator.rank())) mine.push_back(k);
-  }
+  const std::vector<std::size_t> mine =
+      share_of_rank(open, weights, static_cast<std::size_t>(communicator.size()),
+                    static_cast<std::size_t>(communicator.rank()));
 
   std::atomic<std::size_t> next{0};
   std::atomic<bool> failed{false};

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 
 #include "parallel/communicator.h"
@@ -15,10 +17,13 @@ namespace tigerbot::data {
 /// threads of each, then waits until all ranks are through. done() is asked on rank 0 alone, before
 /// any task runs. Tasks of one rank start in the order of k. An error ends the call on every rank:
 /// tasks that run are finished, no others start, and each rank throws the same Error (the lowest
-/// rank's). Every rank must call it with the same arguments.
+/// rank's). Every rank must call it with the same arguments. `weights` says how long each task
+/// takes beside the others, where that is known: the ranks' shares are then about equal in weight
+/// and not in number.
 void run_tasks(Communicator& communicator, int threads, std::size_t count,
                const std::function<bool(std::size_t)>& done,
-               const std::function<void(std::size_t)>& task);
+               const std::function<void(std::size_t)>& task,
+               std::span<const std::uint64_t> weights = {});
 
 /// Runs `step` on this rank and waits for the others; if it failed anywhere, every rank throws the
 /// same Error (the lowest rank's). A step that only one rank does is a lambda that looks at rank().

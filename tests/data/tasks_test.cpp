@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/error.h"
 #include "base/expect_error.h"
@@ -111,6 +112,23 @@ TEST(RunTasks, RanksShareTheTasksAndTheErrors) {
   for (std::size_t k = 0; k < runs.size(); ++k) EXPECT_EQ(runs[k], 1) << k;
   EXPECT_EQ(errors[0], "row 3 is bad");
   EXPECT_EQ(errors[1], "row 3 is bad");
+}
+
+TEST(RunTasks, RanksGetSharesOfEqualWeight) {
+  Pair pair;
+  const std::vector<std::uint64_t> weights{10, 20, 60, 10, 20};  // 60 and what is left
+  std::set<std::size_t> tasks[2];
+  const auto rank_main = [&](int rank) {
+    Pair::Rank communicator(pair, rank);
+    run_tasks(
+        communicator, 1, weights.size(), [](std::size_t) { return false; },
+        [&](std::size_t k) { tasks[rank].insert(k); }, weights);
+  };
+  std::thread other(rank_main, 1);
+  rank_main(0);
+  other.join();
+  EXPECT_EQ(tasks[0], (std::set<std::size_t>{2}));
+  EXPECT_EQ(tasks[1], (std::set<std::size_t>{0, 1, 3, 4}));
 }
 
 }  // namespace

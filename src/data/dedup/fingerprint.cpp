@@ -18,7 +18,7 @@
 namespace tigerbot::data {
 namespace {
 
-constexpr std::string_view kMagic = "TBFPRT1\n";
+constexpr std::string_view kMagic = "TBFPRT2\n";
 
 /// The file is the fingerprints, the paragraphs, then this.
 struct Footer {
@@ -69,9 +69,7 @@ void FingerprintWriter::append(const Document& document) {
     keep_letters(state.folded, state.letters);
     fingerprint.letters = static_cast<std::uint32_t>(
         std::min<std::size_t>(state.letters.size(), std::numeric_limits<std::uint32_t>::max()));
-    const SequenceSketch sketch = make_sketch(state.letters, state.scratch);
-    fingerprint.sketch = sketch.values;
-    fingerprint.simhash = sketch.simhash;
+    fingerprint.sketch = make_sketch(state.letters, state.scratch);
   }
   if (state.settings.paragraphs) {
     std::uint32_t number = 0;

@@ -25,12 +25,11 @@ struct FingerprintSettings {
 
 struct Fingerprint {
   Hash128 hash;               ///< of the folded text
-  std::uint64_t simhash = 0;  ///< sequence simhash
   float quality = 0;          ///< the document's score "quality"; 0 where it has none
   std::uint32_t letters = 0;  ///< length in letters (folded_text.h)
   Sketch sketch{};
 };
-static_assert(sizeof(Fingerprint) == 160);
+static_assert(sizeof(Fingerprint) == 152);
 
 struct ParagraphFingerprint {
   std::uint32_t document = 0;   ///< its index in the unit

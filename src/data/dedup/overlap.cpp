@@ -43,6 +43,26 @@ void for_each_text(const Json& value, const std::vector<std::string>& fields, bo
   }
 }
 
+JsonOptions lenient_json() {
+  JsonOptions lenient;
+  lenient.reject_duplicate_keys = false;
+  return lenient;
+}
+
+/// A row of JSON lines. What is wrong with it is said with the file's line: the parser knows only
+/// the row, whose every place is in line 1.
+Json parse_row(std::string_view text, const fs::path& path, std::size_t line) {
+  const std::string place = fmt::format("{}:{}", path.string(), line);
+  try {
+    return parse_json(text, place, lenient_json());
+  } catch (const Error& error) {
+    std::string message = error.what();
+    const std::string doubled = place + ":1:";
+    if (message.starts_with(doubled)) message.replace(0, doubled.size(), place + ":");
+    throw Error(message, error.kind());
+  }
+}
+
 /// Protected files: JSON lines, JSON (an array of rows, or an object with one under "data"), or any
 /// other text, a line a row.
 class SetReader {
@@ -54,10 +74,8 @@ class SetReader {
     const std::string bytes = read_file(path, 16ull << 30);
     const std::string text = is_valid_utf8(bytes) ? bytes : replace_invalid_utf8(bytes);
     const std::string extension = path.extension().string();
-    JsonOptions lenient;
-    lenient.reject_duplicate_keys = false;
     if (extension == ".json") {
-      const Json json = parse_json(text, path.string(), lenient);
+      const Json json = parse_json(text, path.string(), lenient_json());
       const Json& rows = json.is_object() && json.contains("data") ? json["data"] : json;
       if (!rows.is_array()) {
         row(rows, set, 0);
@@ -71,8 +89,7 @@ class SetReader {
     for (const std::string_view line : split(text, '\n')) {
       if (!trim(line).empty()) {
         if (extension == ".jsonl") {
-          row(parse_json(line, fmt::format("{}:{}", path.string(), number + 1), lenient), set,
-              number);
+          row(parse_row(line, path, number + 1), set, number);
         } else {
           take(line, set, number);
         }

@@ -66,27 +66,29 @@ class BitCounters {
 
 }  // namespace
 
-SequenceSketch make_sketch(std::u16string_view letters, std::vector<std::uint64_t>& scratch) {
+std::uint64_t sequence_simhash(std::u16string_view letters) {
+  BitCounters counters;
+  for_each_shingle(letters, [&](std::size_t, std::uint64_t hash) { counters.add(hash); });
+  return counters.majority();
+}
+
+Sketch make_sketch(std::u16string_view letters, std::vector<std::uint64_t>& scratch) {
   static_assert(kSketchSize == 32, "bin_of takes five bits");
   // The least whole hash of each bin; the bin's number is its top bits, so they never differ.
   std::array<std::uint64_t, kSketchSize> least;
   least.fill(~std::uint64_t{0});
-  BitCounters counters;
   for_each_shingle(letters, [&](std::size_t, std::uint64_t hash) {
     std::uint64_t& at = least[bin_of(hash)];
     at = std::min(at, hash);
-    counters.add(hash);
   });
-  SequenceSketch made;
-  made.simhash = counters.majority();
-  Sketch& sketch = made.values;
+  Sketch sketch{};
   std::uint32_t filled = 0;  // a bit a bin
   for (std::size_t bin = 0; bin < kSketchSize; ++bin) {
     if (least[bin] == ~std::uint64_t{0}) continue;
     sketch[bin] = value_of(least[bin]);
     filled |= 1u << bin;
   }
-  if (filled == ~0u || filled == 0) return made;
+  if (filled == ~0u || filled == 0) return sketch;
 
   // Few different shingles. All of them take part in the further rounds, or, in a long text of
   // repetitions, those that won a bin.
@@ -123,7 +125,7 @@ SequenceSketch make_sketch(std::u16string_view letters, std::vector<std::uint64_
     for (const std::uint64_t hash : scratch) best = std::min(best, mix64(hash + ~bin));
     sketch[bin] = value_of(best);
   }
-  return made;
+  return sketch;
 }
 
 int sketch_matches(const Sketch& a, const Sketch& b) {

@@ -58,18 +58,15 @@ void for_each_shingle(std::u16string_view letters, Visit visit) {
 inline constexpr std::size_t kSketchSize = 32;
 using Sketch = std::array<std::uint32_t, kSketchSize>;
 
-struct SequenceSketch {
-  /// MinHash in one pass over the shingles: each falls into one of 32 bins by its hash, and the
-  /// least hash of a bin is its value; bins of short texts that stay empty are filled by further
-  /// rounds with other hashes (Dahlgaard, Knudsen and Thorup 2017, "Fast Similarity Sketching").
-  Sketch values{};
-  /// Charikar's simhash (2002) of the sequence of shingles: bit k is set where most of their hashes
-  /// have it set.
-  std::uint64_t simhash = 0;
-};
+/// MinHash in one pass over the shingles: each falls into one of 32 bins by its hash, and the least
+/// hash of a bin is its value; bins of short texts that stay empty are filled by further rounds
+/// with other hashes (Dahlgaard, Knudsen and Thorup 2017, "Fast Similarity Sketching"). `scratch`
+/// is memory to reuse.
+Sketch make_sketch(std::u16string_view letters, std::vector<std::uint64_t>& scratch);
 
-/// `scratch` is memory to reuse.
-SequenceSketch make_sketch(std::u16string_view letters, std::vector<std::uint64_t>& scratch);
+/// Charikar's simhash (2002) of the sequence of shingles: bit k is set where most of their hashes
+/// have it set. The index does without it: docs/data-deduplication.md says why.
+std::uint64_t sequence_simhash(std::u16string_view letters);
 
 /// Places at which two sketches agree, 0 to 32.
 int sketch_matches(const Sketch& a, const Sketch& b);

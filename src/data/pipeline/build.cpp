@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/logging.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "base/version.h"
@@ -138,13 +139,17 @@ class Build {
     Progress progress(label, open / static_cast<std::uint64_t>(communicator_.size()), look);
     run_tasks(
         communicator_, threads, sizes.size(), [&](std::size_t k) { return is_done[k]; },
-        [&](std::size_t k) { task(k, [&](std::uint64_t amount) { progress.advance(amount); }); });
+        [&](std::size_t k) { task(k, [&](std::uint64_t amount) { progress.advance(amount); }); },
+        sizes);
   }
 
   void plan() {
     run_together(communicator_, [&] {
       if (!first()) return;
       create_folders(work_.path() / "units");
+      if (work_.is_locked())
+        log_warning("{}: another run writes to this folder; waiting until it is through",
+                    work_.output().string());
       lock_.emplace(work_.lock());
       work_.remove_partial_files();
     });

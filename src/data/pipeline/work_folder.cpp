@@ -1,7 +1,11 @@
 #include "data/pipeline/work_folder.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <utility>
 #include <vector>
 
@@ -19,6 +23,14 @@ fs::path WorkFolder::of_unit(const Unit& unit, std::string_view what) const {
 
 fs::path WorkFolder::of_step(std::string_view name, const Hash128& key) const {
   return work_ / fmt::format("{}-{}", name, key.hex().substr(0, 16));
+}
+
+bool WorkFolder::is_locked() const {
+  const int descriptor = ::open(lock().c_str(), O_RDWR | O_CLOEXEC);
+  if (descriptor < 0) return false;  // nobody has been here
+  const bool locked = ::flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(descriptor);
+  return locked;
 }
 
 void WorkFolder::remove_partial_files() const {

@@ -29,6 +29,9 @@ class WorkFolder {
   /// A folder of a step that depends on `key`: work/NAME-HASH.
   std::filesystem::path of_step(std::string_view name, const Hash128& key) const;
 
+  /// True while another run of this output folder holds the lock.
+  bool is_locked() const;
+
   /// Removes what killed runs left half-written. Only under the lock.
   void remove_partial_files() const;
 

@@ -5,6 +5,8 @@
 #include <array>
 #include <cmath>
 
+#include "base/text.h"
+
 namespace tigerbot::data::html {
 
 SizeUnit size_unit(std::uint64_t largest) {
@@ -19,6 +21,10 @@ std::string SizeUnit::show(std::uint64_t amount) const {
 }
 
 std::string percent(double share) { return fmt::format("{:.1f}%", share * 100); }
+
+std::string counted(std::uint64_t count, std::string_view noun, std::string_view between) {
+  return fmt::format("{}{}{}{}", format_count(count), between, noun, count == 1 ? "" : "s");
+}
 
 std::string short_count(double count) {
   static constexpr std::array<std::pair<double, const char*>, 3> kUnits{

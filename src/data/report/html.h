@@ -17,6 +17,9 @@ SizeUnit size_unit(std::uint64_t largest);
 /// 0.1234 -> "12.3%".
 std::string percent(double share);
 
+/// "1 file", "2 files"; `between` stands in place of the space.
+std::string counted(std::uint64_t count, std::string_view noun, std::string_view between = " ");
+
 /// 12345678 -> "12.3 M": for axes and tiles.
 std::string short_count(double count);
 

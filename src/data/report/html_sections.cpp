@@ -144,9 +144,9 @@ std::string mixture_section(const Json& report) {
     std::vector<Slice> slices;
     for (const auto& item : kinds)
       slices.push_back({name_or_unknown(item.first), item.second, percent(item.second)});
-    out += ring_chart(slices, fmt::format("{}\nkinds", kinds.size()));
+    out += ring_chart(slices, counted(kinds.size(), "kind", "\n"));
   }
-  out += ring_chart(sources, fmt::format("{}\nsources", sources.size()));
+  out += ring_chart(sources, counted(sources.size(), "source", "\n"));
   const Json& last = report.at("funnel").back().at("languages");
   const auto total = static_cast<double>(std::max<std::uint64_t>(sum_of_all(last).bytes, 1));
   std::vector<Slice> languages;
@@ -154,7 +154,7 @@ std::string mixture_section(const Json& report) {
     const double share = static_cast<double>(sum_of(item.value()).bytes) / total;
     languages.push_back({name_or_unknown(item.key()), share, percent(share)});
   }
-  out += ring_chart(languages, fmt::format("{}\nlanguages", languages.size()));
+  out += ring_chart(languages, counted(languages.size(), "language", "\n"));
   return out + fmt::format(
                    "</div><p class=\"quiet\">Kinds and sources by {} of the training "
                    "split; languages by bytes.</p>",
@@ -273,12 +273,12 @@ std::string bad_inputs_section(const Json& report) {
   std::string out = fmt::format(
       "<p>{} rows or files could not be read{}.</p>", format_count(count),
       shown.size() < count ? fmt::format("; the first {}", shown.size()) : std::string());
-  out += head({"file", "row", "what"}, 1);
+  out += head({"file", "what", "row"}, 2);
   for (const Json& bad : shown)
     out += fmt::format(
-        "<tr><td class=\"wrap\">{}</td><td>{}</td><td class=\"left wrap\">{}</td></tr>",
-        escape_html(bad.at("file").get<std::string>()), bad.at("row").get<std::uint64_t>(),
-        escape_html(bad.at("what").get<std::string>()));
+        "<tr><td class=\"wrap\">{}</td><td class=\"left wrap\">{}</td><td>{}</td></tr>",
+        escape_html(bad.at("file").get<std::string>()),
+        escape_html(bad.at("what").get<std::string>()), bad.at("row").get<std::uint64_t>());
   return out + kTableEnd;
 }
 
@@ -303,10 +303,11 @@ std::string time_section(const Json& report) {
   }
   out += fmt::format("<h3>Thread time by document stage</h3>{}", bar_chart(bars));
   return out + fmt::format(
-                   "<p class=\"quiet\">{} ranks of {} threads, {} units of input. What an "
+                   "<p class=\"quiet\">{} of {}, {} of input. What an "
                    "earlier run had done is counted as it was then.</p>",
-                   report.at("ranks").get<int>(), report.at("threads").get<int>(),
-                   report.at("units").get<std::uint64_t>());
+                   counted(report.at("ranks").get<std::uint64_t>(), "rank"),
+                   counted(report.at("threads").get<std::uint64_t>(), "thread"),
+                   counted(report.at("units").get<std::uint64_t>(), "unit"));
 }
 
 std::string settings_section(const Json& report) {
@@ -322,9 +323,9 @@ std::string settings_section(const Json& report) {
 std::string shards_section(const Json& report) {
   const Json& shards = report.at("shards");
   std::string out = fmt::format(
-      "<details><summary>{} files<span class=\"note\">with their SHA-256, "
+      "<details><summary>{}<span class=\"note\">with their SHA-256, "
       "as in manifest.json</span></summary>",
-      shards.size());
+      counted(shards.size(), "file"));
   out += head({"file", "documents", "rows", "on disk", "SHA-256"});
   for (const Json& shard : shards)
     out += row({escape_html(shard.at("name").get<std::string>()),

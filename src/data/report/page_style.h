@@ -43,7 +43,7 @@ section>.legend{display:flex;flex-wrap:wrap;gap:4px 16px;margin-bottom:10px}
 .bars{display:grid;grid-template-columns:minmax(130px,max-content) 1fr max-content;gap:6px 14px;align-items:center;font-size:14px}
 .track{background:var(--soft);border-radius:4px;height:16px;overflow:hidden}.bar{background:var(--c1);height:100%;border-radius:4px}
 .stack{display:flex}.stack .bar{border-radius:0;border-right:1px solid var(--card)}
-figure{margin:0}figcaption{font-size:14px;font-weight:600;margin-bottom:4px}
+figure{margin:0}figure svg{max-width:560px}figcaption{font-size:14px;font-weight:600;margin-bottom:4px}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(330px,1fr));gap:22px}
 svg .grid{stroke:var(--line)}svg .axis{fill:var(--quiet);font-size:10.5px;text-anchor:middle}svg .end{text-anchor:end}
 details{border-top:1px solid var(--line);padding:9px 0}details[open]{padding-bottom:14px}

@@ -71,6 +71,8 @@ class PhraseAutomaton {
     bool needs_start = false, needs_end = false, ideographic = false;
     std::uint64_t gaps = 0;  ///< bit k: a separator before symbol k
   };
+  /// Separators between two characters of a match.
+  static constexpr int kMostSeparators = 8;
   static constexpr std::uint8_t kPlainGap = 1, kUnusualGap = 2, kBroadGap = 4;
 
   /// The last 64 symbols of the text.
@@ -175,13 +177,23 @@ class PhraseAutomaton {
             (third & kSymbolMask) * 0xC2B2AE3Du) >>
            triple_shift_;
   }
+  /// The next symbol after at most as many separators as a match may have, else kUnknown.
+  Symbol next_symbol(const unsigned char*& at, const unsigned char* end) const {
+    for (int separators = 0; at < end && separators <= kMostSeparators; ++separators) {
+      const Symbol symbol = symbol_of(next_character(at, end));
+      if ((symbol & kSymbolMask) != kSeparator) return symbol;
+    }
+    return kUnknown;
+  }
+  /// False if no phrase begins with `first` and what follows it at `at`.
+  bool can_begin(Symbol first, const unsigned char* at, const unsigned char* end) const {
+    const Symbol second = next_symbol(at, end);
+    return may_be(pairs_, pair_bit(first, second)) && goes_on(first, second, at, end);
+  }
   bool goes_on(Symbol first, Symbol second, const unsigned char* at,
                const unsigned char* end) const {
-    if (at == end) return true;
-    const Symbol third = symbol_of(next_character(at, end));
-    return (third & kSymbolMask) == kSeparator ||
-           may_be(triples_, triple_bit(first, second, third)) ||
-           may_be(triples_, triple_bit(first, second, 0));
+    if (may_be(triples_, triple_bit(first, second, 0))) return true;
+    return may_be(triples_, triple_bit(first, second, next_symbol(at, end)));
   }
 
   std::vector<std::uint64_t> pairs_, triples_;
@@ -204,7 +216,9 @@ inline const unsigned char* PhraseAutomaton::skip_to_beginning(const unsigned ch
   while (at < end) {
     if (*at < 0x80) {
       const bool word = (symbols[*at] & kKindMask) == kWordKind;
-      if (word && previous != kWordKind && may_begin(at, end)) break;
+      if (word && previous != kWordKind && may_begin(at, end) &&
+          can_begin(symbols[*at], at + 1, end))
+        break;
       previous = word ? kWordKind : 0;
       ++at;
       while (word && at < end && *at < 0x80 && (symbols[*at] & kKindMask) == kWordKind) ++at;
@@ -222,15 +236,15 @@ inline const unsigned char* PhraseAutomaton::skip_to_beginning(const unsigned ch
       }
       const unsigned char* peek = after;
       const Symbol second = after < end ? symbol_of(next_character(peek, end)) : kSeparator;
-      const std::size_t bit = pair_bit(symbol, second);
-      if ((second & kSymbolMask) == kSeparator ||
-          (may_be(pairs_, bit) && goes_on(symbol, second, peek, end))) {
+      const bool adjacent = (second & kSymbolMask) != kSeparator;
+      if (adjacent ? may_be(pairs_, pair_bit(symbol, second)) && goes_on(symbol, second, peek, end)
+                   : can_begin(symbol, after, end)) {
         previous_kind = previous;
         return at;
       }
       previous = kind;
       at = after;
-      if (at == end || *at < 0x80) break;
+      if (!adjacent || at == end || *at < 0x80) break;
       symbol = second;
       after = peek;
     }
@@ -275,7 +289,7 @@ void PhraseAutomaton::scan(std::string_view text, OnMatch&& on_match) const {
       if (state == 0) continue;
       gap |= (symbol & kUnusualSeparator) != 0 ? kUnusualGap : kPlainGap;
       if (++gap_length > 3 || (symbol & kLineEnd) != 0) gap |= kBroadGap;
-      if (gap_length > 8) state = 0;
+      if (gap_length > kMostSeparators) state = 0;
       continue;
     }
     const bool at_start = kind == 0 || kind != previous_kind;

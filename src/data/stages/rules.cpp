@@ -50,8 +50,12 @@ double advertisement(const Measures& m) {
 
 double placeholder(const Measures& m) { return per_thousand(m, PhraseGroup::kPlaceholder); }
 
+/// A teaser is short; an author ends a chapter with an ellipsis too.
+constexpr std::uint64_t kTeaser = 1000;
+
 double truncated(const Measures& m) {
-  return m.text.ends_with_ellipsis || m.phrases.teaser_at_end ? 1 : 0;
+  const std::uint64_t longest = m.text.kind == TextKind::kSpaced ? 2 * kTeaser : kTeaser;
+  return (m.text.ends_with_ellipsis && m.text.characters < longest) || m.phrases.teaser_at_end;
 }
 
 double cut_off(const Measures& m) { return m.text.ends_open ? 1 : 0; }
@@ -117,16 +121,19 @@ const std::vector<Rule>& rules() {
        [](M m) { return ratio(d(m.text.digits), d(m.text.characters)); }},
       {"rules.punctuation_ratio",
        "max_punctuation_ratio",
-       "punctuation among the characters",
+       "punctuation among the characters, a drawn line (----) being one",
        Bound::kMax,
        {0.3, 0.35, 0.35, 0.3},
-       [](M m) { return ratio(d(m.text.punctuation), d(m.text.characters)); }},
+       [](M m) {
+         return ratio(d(m.text.punctuation - m.text.ruled_punctuation),
+                      d(m.text.characters - m.text.ruled));
+       }},
       {"rules.letter_ratio",
        "min_letter_ratio",
-       "letters among the characters",
+       "letters among the characters, a drawn line being one",
        Bound::kMin,
        {0.65, 0.6, 0.6, 0.6},
-       [](M m) { return ratio(d(m.text.letters), d(m.text.characters)); }},
+       [](M m) { return ratio(d(m.text.letters), d(m.text.characters - m.text.ruled)); }},
       {"rules.upper_ratio",
        "max_upper_ratio",
        "capitals among the Latin letters of spaced languages",
@@ -247,7 +254,7 @@ const std::vector<Rule>& rules() {
        }},
       {"rules.truncated",
        "max_truncated",
-       "1 if the text ends in an ellipsis or \"read more\"",
+       "1 if the text ends in \"read more\", or a short one in an ellipsis",
        Bound::kMax,
        {0, 0, 0, 0},
        truncated},

@@ -227,11 +227,21 @@ class Counter {
     if (previous_ == ' ' && at < end_ && *at == ' ') ++out_.spaced_ideographs;
   }
 
+  /// Signs that lines, frames and leaders are drawn with.
+  static bool is_rule(char32_t c) {
+    constexpr std::u32string_view kRules = U"-=_.*#~+";
+    return kRules.find(c) != std::u32string_view::npos || (c >= 0x2500 && c < 0x2580);
+  }
+
   void sign(char32_t c, CharacterClass kind, const unsigned char* at) {
     if (c == last_ && previous_ == c &&
         (c == '!' || c == '?' || c == '~' || c == 0xFF01 || c == 0xFF1F || c == 0xFF5E ||
          c == 0x3002))
       ++out_.shouts;
+    if (c == previous_ && is_rule(c)) {
+      ++out_.ruled;
+      out_.ruled_punctuation += (kind & kPunctuation) != 0;
+    }
     if (c == 0xFFFD || (c >= 0xE000 && c <= 0xF8FF)) ++out_.broken;
     if ((kind & kSentenceEnd) != 0) {
       // A full stop inside a number or a name ends nothing.

@@ -26,6 +26,8 @@ struct TextStatistics {
   std::uint64_t han = 0, hiragana = 0, katakana = 0, hangul = 0;
   std::uint64_t latin = 0;              ///< Latin letters
   std::uint64_t jamo = 0;               ///< Korean letters that stand alone: ㅋㅋ, ㅠㅠ
+  std::uint64_t ruled = 0;              ///< repetitions of a sign: ----, ====, ....
+  std::uint64_t ruled_punctuation = 0;  ///< of them punctuation
   std::uint64_t broken = 0;             ///< U+FFFD and private use
   std::uint64_t words = 0;              ///< of spaced scripts
   std::uint64_t word_characters = 0;    ///< in those words
