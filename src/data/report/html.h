@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 /// Small pieces of HTML that the report's parts share.
 namespace tigerbot::data::html {

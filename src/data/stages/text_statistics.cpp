@@ -335,7 +335,10 @@ class Counter {
                      line_characters_ >= short_line_ * 3;
     if (line_characters_ < 120 && is_dialogue(line)) ++out_.dialogue_lines;
     const std::uint64_t hash = hash_text(line);
-    if (!lines_.insert(hash) && line_characters_ >= 5) {
+    // A drawn line says nothing and repeats nothing.
+    const bool has_words = out_.tokens.size() > tokens_before_line_;
+    tokens_before_line_ = out_.tokens.size();
+    if (!lines_.insert(hash) && line_characters_ >= 5 && has_words) {
       ++out_.repeated_lines;
       out_.repeated_line_characters += line_characters_;
     }
@@ -437,6 +440,7 @@ class Counter {
   std::uint32_t word_length_ = 0;
   std::uint64_t line_characters_ = 0, paragraph_characters_ = 0, sentence_tokens_ = 0;
   std::uint64_t short_line_ = 30;
+  std::size_t tokens_before_line_ = 0;
   char32_t previous_ = '\n', last_ = 0, before_last_ = 0, last_letter_ = 0;
 };
 
