@@ -2,7 +2,7 @@
 """`tigerbot serve` beside llama.cpp's llama-server: the same model, threads and client, in turn.
 
     python bench/serving.py --tigerbot build/tigerbot --llama-cpp FOLDER/build/bin
-        [--model smollm2-135m-instruct] [--streams 1 4 16 32 64] [--rounds 3] [--engine build/bench_engine]
+        [--model smollm2-135m-instruct] [--streams 1 4 16 32 64] [--rounds 3] [--engine build/bench/bench_engine]
 
 Prompts are token ids, random but the same for both, 128 tokens long and answered with 128 tokens
 (greedy, past the end mark). The prefix case puts the same 1,000 tokens before 28 of each prompt's
@@ -103,7 +103,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tigerbot", default="build/tigerbot")
     parser.add_argument("--llama-cpp", type=pathlib.Path, required=True)
-    parser.add_argument("--engine", help="build/bench_engine")
+    parser.add_argument("--engine", help="build/bench/bench_engine")
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--quantize", default="BF16", help="type for llama-server")
     parser.add_argument("--tigerbot-model", help="another file of the same model for us")

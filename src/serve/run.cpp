@@ -138,7 +138,14 @@ class Drain {
   }
 
   void begin(Service& service, HttpServer& server, double seconds) {
-    if (thread_.joinable()) return;
+    if (thread_.joinable()) {
+      // Asked twice: now.
+      for (const auto& model : service.models()) {
+        model->engine().run_later([](Engine& engine) { engine.cancel_all(); });
+      }
+      server.after(std::chrono::seconds(1), [&server] { server.stop(); });
+      return;
+    }
     service.set_draining();
     server.drain([&server] { server.stop(); });
     const auto limit = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
