@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -22,18 +21,6 @@ const std::string kEnglish =
     "that grew up around them, until it meets the sea at the old harbour. Floods were common "
     "before "
     "the dam was built in 1931; since then the meadows below it have been farmed every year.";
-
-/// A text as a table that is drawn in characters has it, a line under each sentence.
-std::string framed(const std::string& text) {
-  const std::string line = "\n+" + std::string(70, '-') + "+\n";
-  std::string out = line;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find(". ", at), text.size() - 1);
-    out += "| " + text.substr(at, end + 1 - at) + " |" + line;
-    at = end + 2;
-  }
-  return out;
-}
 
 const std::string kChinese =
     "这条河发源于城市以北的山区，那里有十几处泉水汇成一个小湖。河水由此向南流了大约一百公里，"
@@ -153,8 +140,6 @@ TEST(Rules, DropEveryKindOfBadTextWithItsReason) {
        "rules.spoken"},
       {"en", kEnglish + " The rest of the story is", ""},
       {"en", kEnglish.substr(0, 300) + "...", "rules.truncated"},
-      // A drawn frame is neither punctuation nor repetition.
-      {"en", framed(kEnglish), ""},
       {"zh", kChinese + "……查看全文", "rules.truncated"},
       {"en", repeat("The committee met on Monday to talk about the bridge.", 8, "\n"),
        "rules.repeated_lines"},
