@@ -35,7 +35,7 @@ def read_lines(files):
     lines = []
     for file in files:
         text = file.read_text(errors="replace")
-        texts = [json.loads(row)["text"] for row in text.splitlines()] if ".jsonl" in file.name else [text]
+        texts = [json.loads(row)["text"] for row in text.split("\n") if row] if ".jsonl" in file.name else [text]
         for text in texts:
             lines += [line for line in text.replace("\r", "").replace("\0", "").split("\n") if line]
     return lines

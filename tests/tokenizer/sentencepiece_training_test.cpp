@@ -45,6 +45,13 @@ SentencePieceTrainerOptions bpe(std::size_t vocab_size) {
   return options;
 }
 
+SentencePieceTrainerOptions unigram(std::size_t vocab_size) {
+  SentencePieceTrainerOptions options = bpe(vocab_size);
+  options.type = SentencePieceTrainerOptions::Type::kUnigram;
+  options.hard_vocab_limit = false;
+  return options;
+}
+
 std::vector<TokenId> encode(const Tokenizer& tokenizer, const std::string& text) {
   return tokenizer.encode(text, {.add_special_tokens = false, .parse_special_tokens = false});
 }
@@ -99,9 +106,10 @@ TEST(SentencePieceTrainer, SaysWhyTheLibraryRefuses) {
   EXPECT_THROW(train("", bpe(500)), Error);
 }
 
-TEST(SentencePieceExtension, KeepsTheBaseAndItsTextAndCoversTheNew) {
-  const std::string base_bytes = train(lines(true), bpe(420));
-  const auto added = read_sentencepiece_model(train(lines(false), bpe(700)), "new");
+void keeps_the_base_and_covers_the_new(SentencePieceTrainerOptions old_options,
+                                       SentencePieceTrainerOptions new_options) {
+  const std::string base_bytes = train(lines(true), old_options);
+  const auto added = read_sentencepiece_model(train(lines(false), new_options), "new");
   const BaseTextGuard guard({"Latin"});
   const auto extension = extend_sentencepiece(base_bytes, added, 65535, &guard, "base");
   ASSERT_GT(extension.pieces, 100u);
@@ -119,7 +127,9 @@ TEST(SentencePieceExtension, KeepsTheBaseAndItsTextAndCoversTheNew) {
     } else {
       EXPECT_LT(both.pieces[id].score, lowest);
     }
-    if (both.pieces[id].type == SentencePieceModel::PieceType::kNormal) {
+    // BPE merges by score, so each new piece has its own; unigram's are probabilities.
+    const bool own_score = id < base.pieces.size() || base.type == SentencePieceModel::Type::kBpe;
+    if (own_score && both.pieces[id].type == SentencePieceModel::PieceType::kNormal) {
       lowest = std::min(lowest, both.pieces[id].score);
     }
   }
@@ -139,6 +149,14 @@ TEST(SentencePieceExtension, KeepsTheBaseAndItsTextAndCoversTheNew) {
   EXPECT_EQ(after->decode(encode(*after, korean), true), korean);
 }
 
+TEST(SentencePieceExtension, KeepsTheBaseAndItsTextAndCoversTheNew) {
+  keeps_the_base_and_covers_the_new(bpe(420), bpe(700));
+}
+
+TEST(SentencePieceExtension, DoesTheSameForUnigram) {
+  keeps_the_base_and_covers_the_new(unigram(420), unigram(700));
+}
+
 TEST(SentencePieceExtension, RefusesWhatCannotBe) {
   const std::string base_bytes = train(lines(true), bpe(420));
   const auto added = read_sentencepiece_model(train(lines(false), bpe(700)), "new");
@@ -146,9 +164,9 @@ TEST(SentencePieceExtension, RefusesWhatCannotBe) {
   const auto limited = extend_sentencepiece(base_bytes, added, 450, nullptr, "base");
   EXPECT_EQ(read_sentencepiece_model(limited.model, "limited").pieces.size(), 450u);
   EXPECT_GT(limited.no_room, 0u);
-  SentencePieceModel unigram = added;
-  unigram.type = SentencePieceModel::Type::kUnigram;
-  EXPECT_THROW(extend_sentencepiece(base_bytes, unigram, 65535, nullptr, "base"), Error);
+  SentencePieceModel other = added;
+  other.type = SentencePieceModel::Type::kUnigram;
+  EXPECT_THROW(extend_sentencepiece(base_bytes, other, 65535, nullptr, "base"), Error);
   // The same piece once more at the end.
   const std::string twice = base_bytes + std::string("\x0A\x07\x0A\x05<unk>", 9);
   EXPECT_THROW(extend_sentencepiece(twice, added, 65535, nullptr, "base"), Error);
