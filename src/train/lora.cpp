@@ -131,6 +131,8 @@ std::unique_ptr<LoraAdapters> LoraAdapters::load(Decoder& model,
 }
 
 Json lora_config(const LoraOptions& options, const std::string& base_model) {
+  // PEFT knows this one name as a string alone; in a list it would be a module's.
+  const bool all = options.target_modules == std::vector<std::string>{"all-linear"};
   return {{"base_model_name_or_path", base_model},
           {"bias", "none"},
           {"fan_in_fan_out", false},
@@ -141,7 +143,7 @@ Json lora_config(const LoraOptions& options, const std::string& base_model) {
           {"modules_to_save", nullptr},
           {"peft_type", "LORA"},
           {"r", options.rank},
-          {"target_modules", options.target_modules},
+          {"target_modules", all ? Json("all-linear") : Json(options.target_modules)},
           {"task_type", "CAUSAL_LM"}};
 }
 

@@ -297,6 +297,9 @@ TEST(Run, AMergedAdapterExportsToAModelWithTheSameLogits) {
   const ModelFiles files = open_model(base);
   const auto model = make_decoder(files.config, files.source(at::kFloat), at::kFloat);
   const auto adapters = LoraAdapters::load(*model, result.model);
+  // PEFT takes this name as a string, not in a list.
+  EXPECT_EQ(read_json_file(result.model / "adapter_config.json").at("target_modules"),
+            "all-linear");
   const at::Tensor expected = logits_of(*model);
   export_checkpoint(list_checkpoints(folder / "run/checkpoints").back(), folder / "merged", true);
   const at::Tensor merged = logits_of_folder(folder / "merged", at::kFloat);
