@@ -4,6 +4,7 @@
 
 #include <sstream>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -50,7 +51,64 @@ Json to_json(const toml::node& node) {
   }
 }
 
+toml::table to_table(const Json& object);
+toml::array to_array(const Json& list);
+
+/// Calls `put` with the node of a value; a null is no node.
+template <typename Put>
+void with_node(const Json& value, const Put& put) {
+  switch (value.type()) {
+    case Json::value_t::object:
+      put(to_table(value));
+      break;
+    case Json::value_t::array:
+      put(to_array(value));
+      break;
+    case Json::value_t::string:
+      put(value.get<std::string>());
+      break;
+    case Json::value_t::boolean:
+      put(value.get<bool>());
+      break;
+    case Json::value_t::number_integer:
+    case Json::value_t::number_unsigned:
+      put(value.get<std::int64_t>());
+      break;
+    case Json::value_t::number_float:
+      put(value.get<double>());
+      break;
+    default:
+      break;
+  }
+}
+
+toml::table to_table(const Json& object) {
+  toml::table table;
+  for (const auto& [key, value] : object.items()) {
+    with_node(value, [&table, &name = key](auto&& node) {
+      table.insert_or_assign(name, std::forward<decltype(node)>(node));
+    });
+  }
+  return table;
+}
+
+toml::array to_array(const Json& list) {
+  toml::array array;
+  for (const Json& entry : list) {
+    with_node(entry, [&](auto&& node) { array.push_back(std::forward<decltype(node)>(node)); });
+  }
+  return array;
+}
+
 }  // namespace
+
+std::string format_toml(const Json& table) {
+  std::ostringstream out;
+  out << toml::toml_formatter(to_table(table), toml::toml_formatter::default_flags &
+                                                   ~toml::format_flags::allow_literal_strings)
+      << '\n';
+  return out.str();
+}
 
 Json parse_toml(std::string_view text, std::string_view source) {
   try {

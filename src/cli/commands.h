@@ -2,6 +2,8 @@
 
 #include <CLI/App.hpp>
 
+#include "workflow/plan.h"
+
 /// One function a subcommand: it describes the options and what runs when they are read.
 namespace tigerbot {
 
@@ -10,7 +12,9 @@ void add_chat_command(CLI::App& app);
 void add_serve_command(CLI::App& app);
 void add_embed_command(CLI::App& app);
 void add_eval_command(CLI::App& app);
+void add_eval_compare_command(CLI::App& eval);
 void add_bench_command(CLI::App& app);
+void add_run_command(CLI::App& app, const workflow::CommandCheck& check);
 void add_data_command(CLI::App& app);
 void add_data_build_command(CLI::App& data);
 void add_data_report_command(CLI::App& data);

@@ -150,8 +150,11 @@ void add_eval_command(CLI::App& app) {
   convert.add_option("--output", options->output, "The file of rows")->required();
   convert.footer(
       "Example:\n  tigerbot eval convert arc_easy.jsonl squad2_dev.json --output rows.jsonl");
+  add_eval_compare_command(command);
+  const CLI::App& compare = *command.get_subcommand("compare");
   command.get_option("MODEL")->required(false);
-  command.callback([options, &convert] {
+  command.callback([options, &convert, &compare] {
+    if (compare.parsed()) return;
     if (!convert.parsed()) {
       run(*options);
       return;

@@ -46,7 +46,8 @@ const CLI::App* chosen(const CLI::App& app) {
 }
 
 /// What was wrong with the command line, in one line, with the nearest right word.
-std::string explain(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+std::string explain(const CLI::App& app, const CLI::ParseError& error,
+                    const std::string& first_word) {
   const CLI::App* command = chosen(app);
   std::string message = error.what();
   if (const std::size_t end = message.find('\n'); end != std::string::npos) message.resize(end);
@@ -65,8 +66,8 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error, int argc,
     for (const std::string_view left : tigerbot::split(rest, ' ')) {
       if (word.empty() || (left.starts_with("-") && !word.starts_with("-"))) word = left;
     }
-  } else if (command == &app && argc > 1) {
-    word = argv[1];
+  } else if (command == &app) {
+    word = first_word;
   }
   word = word.substr(0, word.find('='));
   if (!word.empty()) {
@@ -84,8 +85,11 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error, int argc,
                      message, path);
 }
 
-int run(int argc, char** argv) {
-  CLI::App app{"TigerBot: language models from raw text to a served assistant"};
+std::string check_command(const std::vector<std::string>& arguments);
+
+/// The whole command line.
+void describe(CLI::App& app) {
+  app.description("TigerBot: language models from raw text to a served assistant");
   app.name("tigerbot");
   app.set_version_flag("--version", version_text);
   app.require_subcommand(1);
@@ -104,7 +108,34 @@ int run(int argc, char** argv) {
   tigerbot::add_inspect_command(app);
   tigerbot::add_convert_command(app);
   tigerbot::add_bench_command(app);
+  tigerbot::add_run_command(app, check_command);
   app.footer("`tigerbot COMMAND --help` shows the options of a command, with an example.");
+}
+
+/// Reads a command line without running anything.
+void leave_undone(CLI::App& app) {
+  app.callback({});
+  for (CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    leave_undone(*sub);
+  }
+}
+
+/// What is wrong with arguments as a command of this program; "" if nothing is.
+std::string check_command(const std::vector<std::string>& arguments) {
+  CLI::App app;
+  describe(app);
+  leave_undone(app);
+  try {
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::ParseError& error) {
+    return explain(app, error, arguments.empty() ? "" : arguments.front());
+  }
+  return "";
+}
+
+int run(int argc, char** argv) {
+  CLI::App app;
+  describe(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {
@@ -112,7 +143,7 @@ int run(int argc, char** argv) {
     check_output();
     return status;
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "tigerbot: %s\n", explain(app, error, argc, argv).c_str());
+    std::fprintf(stderr, "tigerbot: %s\n", explain(app, error, argc > 1 ? argv[1] : "").c_str());
     return 2;
   }
   check_output();

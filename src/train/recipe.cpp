@@ -43,15 +43,15 @@ std::filesystem::path resolve(const JsonReader& reader, const std::string& text)
   return (path.is_absolute() ? path : folder / path).lexically_normal();
 }
 
-std::filesystem::path existing(JsonReader& reader, const char* key) {
+std::filesystem::path existing(JsonReader& reader, const char* key, Files files) {
   std::filesystem::path path = resolve(reader, reader.get<std::string>(key));
-  if (!std::filesystem::exists(path)) {
+  if (files == Files::kMustExist && !std::filesystem::exists(path)) {
     fail("{}: {} is not there", reader.place(key), quote(path.string()));
   }
   return path;
 }
 
-ModelSettings read_model(JsonReader reader) {
+ModelSettings read_model(JsonReader reader, Files files) {
   ModelSettings model;
   if (reader.has("path") == reader.has("config")) {
     fail(
@@ -64,8 +64,8 @@ ModelSettings read_model(JsonReader reader) {
     const auto beside = resolve(reader, model.path);  // else it is a name that `pull` knows
     if (std::filesystem::exists(beside)) model.path = beside.string();
   } else {
-    model.config = existing(reader, "config");
-    model.tokenizer = existing(reader, "tokenizer");
+    model.config = existing(reader, "config", files);
+    model.tokenizer = existing(reader, "tokenizer", files);
     model.initializer_range = reader.get<double>("initializer_range", 0.02);
     check(model.initializer_range > 0, reader, "initializer_range", "above 0");
   }
@@ -84,11 +84,11 @@ ModelSettings read_model(JsonReader reader) {
   return model;
 }
 
-LoraOptions read_lora(JsonReader reader, Recipe& recipe) {
+LoraOptions read_lora(JsonReader reader, Recipe& recipe, Files files) {
   LoraOptions lora;
   recipe.lora_merge = reader.get<bool>("merge", false);
   if (reader.has("adapter")) {
-    recipe.lora_adapter = existing(reader, "adapter").string();
+    recipe.lora_adapter = existing(reader, "adapter", files).string();
     for (const char* key : {"rank", "alpha", "dropout", "target_modules"}) {
       if (reader.has(key)) {
         fail("{}: the adapter's own adapter_config.json says it; leave it out", reader.place(key));
@@ -108,13 +108,13 @@ LoraOptions read_lora(JsonReader reader, Recipe& recipe) {
   return lora;
 }
 
-std::vector<DataSource> read_sources(JsonReader& reader, const char* key, bool sft) {
+std::vector<DataSource> read_sources(JsonReader& reader, const char* key, bool sft, Files files) {
   std::vector<DataSource> sources;
   for (JsonReader& entry : reader.objects(key)) {
     DataSource source;
     source.path = resolve(entry, entry.get<std::string>("path"));
     const bool is_prefix = !sft && std::filesystem::exists(source.path.string() + ".idx");
-    if (!is_prefix) source.path = existing(entry, "path");
+    if (!is_prefix) source.path = existing(entry, "path", files);
     source.name = entry.get<std::string>("name", source.path.stem().string());
     if (sft) {
       source.repeat = positive(entry, "repeat", 1);
@@ -131,12 +131,12 @@ std::vector<DataSource> read_sources(JsonReader& reader, const char* key, bool s
   return sources;
 }
 
-DataSettings read_data(JsonReader reader) {
+DataSettings read_data(JsonReader reader, Files files) {
   DataSettings data;
   data.objective =
       choice<std::string>(reader, "objective", "", {{"pretrain", "pretrain"}, {"sft", "sft"}});
   const bool sft = data.objective == "sft";
-  data.sources = read_sources(reader, "source", sft);
+  data.sources = read_sources(reader, "source", sft, files);
   data.sequence_length = reader.get<std::int64_t>("sequence_length", 2048);
   check(data.sequence_length >= 2, reader, "sequence_length", "at least 2");
   data.epochs = positive(reader, "epochs", sft ? 2 : 1);
@@ -154,7 +154,7 @@ DataSettings read_data(JsonReader reader) {
         reader, "average", "token",
         {{"token", Options::Average::kToken}, {"example", Options::Average::kExample}});
   } else if (reader.has("instructions")) {
-    data.instructions = read_sources(reader, "instructions", true);
+    data.instructions = read_sources(reader, "instructions", true, files);
     data.instruction_share = reader.get<double>("instruction_share", 0.03);
     check(data.instruction_share > 0 && data.instruction_share < 1, reader, "instruction_share",
           "between 0 and 1");
@@ -221,12 +221,12 @@ TrainSettings read_train(JsonReader reader, const DataSettings& data) {
   return train;
 }
 
-ValidationSettings read_validation(JsonReader reader) {
+ValidationSettings read_validation(JsonReader reader, Files files) {
   ValidationSettings validation;
   validation.every_steps = positive(reader, "every_steps", 500);
   for (JsonReader& entry : reader.objects("set")) {
     ValidationSet set;
-    set.path = existing(entry, "path");
+    set.path = existing(entry, "path", files);
     set.name = entry.get<std::string>("name", set.path.stem().string());
     set.kind = choice<std::string>(
         entry, "kind", "",
@@ -243,7 +243,7 @@ ValidationSettings read_validation(JsonReader reader) {
 
 }  // namespace
 
-Recipe read_recipe(const std::filesystem::path& path) {
+Recipe read_recipe(const std::filesystem::path& path, Files files) {
   Recipe recipe;
   recipe.path = path;
   recipe.text = read_file(path, 16 << 20);
@@ -252,15 +252,15 @@ Recipe read_recipe(const std::filesystem::path& path) {
   recipe.name = reader.get<std::string>("name", path.stem().string());
   recipe.output = resolve(reader, reader.get<std::string>("output"));
   recipe.log_every_steps = positive(reader, "log_every_steps", 1);
-  recipe.model = read_model(reader.object("model"));
+  recipe.model = read_model(reader.object("model"), files);
   if (auto lora = reader.find_object("lora")) {
-    recipe.lora = read_lora(*lora, recipe);
+    recipe.lora = read_lora(*lora, recipe, files);
     if (recipe.table["model"].contains("trainable")) {
       fail("{}: with [lora] the adapters are what is trained; leave it out",
            reader.place("model.trainable"));
     }
   }
-  recipe.data = read_data(reader.object("data"));
+  recipe.data = read_data(reader.object("data"), files);
   auto train = reader.find_object("train");
   static const Json kEmpty = Json::object();
   recipe.train =
@@ -272,7 +272,9 @@ Recipe read_recipe(const std::filesystem::path& path) {
     recipe.checkpoint.background = table->get<bool>("background", true);
     table->finish();
   }
-  if (auto table = reader.find_object("validation")) recipe.validation = read_validation(*table);
+  if (auto table = reader.find_object("validation")) {
+    recipe.validation = read_validation(*table, files);
+  }
   if (auto table = reader.find_object("samples")) {
     recipe.samples.prompts = table->get<std::vector<std::string>>("prompts");
     recipe.samples.max_new_tokens = positive(*table, "max_new_tokens", 64);

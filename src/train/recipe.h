@@ -111,7 +111,10 @@ struct Recipe {
   std::string text;  ///< the file itself
 };
 
-/// Reads and checks a recipe. Files that it names must be there.
-Recipe read_recipe(const std::filesystem::path& path);
+/// Whether the files that a recipe names must be there, or may be made later.
+enum class Files { kMustExist, kMayBeMissing };
+
+/// Reads and checks a recipe.
+Recipe read_recipe(const std::filesystem::path& path, Files files = Files::kMustExist);
 
 }  // namespace tigerbot::train

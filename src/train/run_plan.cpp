@@ -6,53 +6,11 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "train/run.h"
+#include "train/run_shape.h"
 #include "train/step_time.h"
 
 namespace tigerbot::train {
-namespace {
-
-/// The elements of a model of this shape, all and those of the layers' matrices.
-struct Elements {
-  std::int64_t all = 0, layers = 0;
-};
-Elements count_model(Decoder& model) {
-  Elements elements;
-  for (const Parameter& parameter : model.parameters()) {
-    std::int64_t count = 1;
-    for (const std::int64_t size : parameter.shape) count *= size;
-    elements.all += count;
-  }
-  for (const Linear* linear : model.linears()) {
-    elements.layers += linear->in_features() * linear->out_features();
-  }
-  return elements;
-}
-
-}  // namespace
-
-/// The same checks as training makes, on a model without memory.
-RunShape Run::make_shape() const {
-  const std::unique_ptr<Decoder> hollow = hollow_decoder(parts_.config);
-  const Elements elements = count_model(*hollow);
-  RunShape shape;
-  shape.parameters = elements.all;
-  shape.layer_weights = elements.layers;
-  if (!recipe_.lora) {
-    shape.trained_parameters = count_elements(choose_parameters(
-        *hollow, recipe_.model.trainable, recipe_.path.string() + ": model.trainable"));
-  } else if (recipe_.lora_adapter.empty()) {
-    shape.trained_parameters = count_elements(LoraAdapters(*hollow, *recipe_.lora).parameters());
-  } else {
-    shape.trained_parameters =
-        count_elements(LoraAdapters::load(*hollow, recipe_.lora_adapter)->parameters());
-  }
-  shape.dtype = parts_.dtype;
-  shape.sequence_length = recipe_.data.sequence_length;
-  shape.micro_batch_tokens = recipe_.data.sequence_length * recipe_.train.micro_batch_sequences;
-  shape.adds_up_gradients = recipe_.train.global_batch_tokens >= 2 * shape.micro_batch_tokens;
-  shape.checkpointing = recipe_.train.activation_checkpointing;
-  return shape;
-}
+RunShape Run::make_shape() const { return make_run_shape(recipe_, parts_.config, parts_.dtype); }
 
 Json Run::plan() {
   const RunShape& run = shape_;

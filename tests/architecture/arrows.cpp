@@ -12,11 +12,11 @@ namespace tigerbot::testing {
 namespace {
 
 // base <- ops <- {model, tokenizer, parallel} <- {weights, data, quant, infer, train}
-//      <- {align, eval, safety, apps} <- serve <- cli
+//      <- {align, eval, safety, apps, workflow} <- serve <- cli
 const std::map<std::string, int> kLevels{
-    {"base", 0},   {"ops", 1},   {"model", 2}, {"tokenizer", 2}, {"parallel", 2}, {"weights", 3},
-    {"data", 3},   {"quant", 3}, {"infer", 3}, {"train", 3},     {"align", 4},    {"eval", 4},
-    {"safety", 4}, {"apps", 4},  {"serve", 5}, {"cli", 6}};
+    {"base", 0},   {"ops", 1},   {"model", 2},    {"tokenizer", 2}, {"parallel", 2}, {"weights", 3},
+    {"data", 3},   {"quant", 3}, {"infer", 3},    {"train", 3},     {"align", 4},    {"eval", 4},
+    {"safety", 4}, {"apps", 4},  {"workflow", 4}, {"serve", 5},     {"cli", 6}};
 
 // Written by the build, not in the tree.
 const std::set<std::string> kGenerated{"base/git_commit.h"};
