@@ -199,6 +199,7 @@ Json run(const Recipe& recipe, const RunOptions& options) {
       say(fmt::format("{}: {}", label, done));
     } catch (const Error& error) {
       log.add(stage.name, error.what());
+      write_report(recipe, digests);
       throw;
     }
     write_file(places.digests(), digests.to_json().dump());
