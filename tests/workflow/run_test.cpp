@@ -25,11 +25,12 @@ class Run : public ::testing::Test {
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     folder_ = name;
     // Copies its input, upper case, and counts how often it ran.
-    write("shout.py",
-          "import sys, pathlib\n"
-          "out = pathlib.Path(sys.argv[2]); out.mkdir()\n"
-          "(out / 'text').write_text(pathlib.Path(sys.argv[1]).read_text().upper())\n"
-          "with open(sys.argv[3], 'a') as log: log.write(sys.argv[4])\n");
+    write(
+        "shout.py",
+        "import sys, pathlib\n"
+        "out = pathlib.Path(sys.argv[2]); out.mkdir()\n"
+        "(out / 'text').write_text(pathlib.Path(sys.argv[1]).read_text().upper())\n"
+        "with open(pathlib.Path(__file__).parent / 'runs', 'a') as log: log.write(sys.argv[3])\n");
     write("word.txt", "tiger");
     write("recipe.toml", recipe("!"));
   }
@@ -41,12 +42,12 @@ class Run : public ::testing::Test {
            mark +
            "\"\n"
            "[[stage]]\nname = \"first\"\n"
-           "script = [\"shout.py\", \"{here}/word.txt\", \"{out}\", \"{here}/runs\", \"1\"]\n"
+           "script = [\"shout.py\", \"{here}/word.txt\", \"{out}\", \"1\"]\n"
            "[[stage]]\nname = \"second\"\n"
-           "script = [\"shout.py\", \"{first}/text\", \"{out}\", \"{here}/runs\", \"2\", "
+           "script = [\"shout.py\", \"{first}/text\", \"{out}\", \"2\", "
            "\"{mark}\"]\n"
            "[[stage]]\nname = \"third\"\n"
-           "script = [\"shout.py\", \"{second}/text\", \"{out}\", \"{here}/runs\", \"3\"]\n";
+           "script = [\"shout.py\", \"{second}/text\", \"{out}\", \"3\"]\n";
   }
   void write(const std::string& name, const std::string& text) const {
     std::ofstream(folder_ / name, std::ios::binary) << text;
@@ -192,7 +193,7 @@ constexpr const char* kWaits =
     "(here / 'waiting').write_text('')\n"
     "while not (here / 'go').exists(): time.sleep(0.01)\n"
     "(out / 'text').write_text(pathlib.Path(sys.argv[1]).read_text().upper())\n"
-    "with open(sys.argv[3], 'a') as log: log.write(sys.argv[4])\n";
+    "with open(pathlib.Path(__file__).parent / 'runs', 'a') as log: log.write(sys.argv[3])\n";
 
 TEST_F(Run, GoesOnAfterBeingStoppedOrKilled) {
   write("shout.py", kWaits);
