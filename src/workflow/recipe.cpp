@@ -66,6 +66,11 @@ Json read_variables(const Json& table, const Recipe& recipe,
       return before.contains(name) ? std::optional(before[name]) : std::nullopt;
     });
     if (variables == before) {
+      for (const Reference& left : references(variables)) {
+        if (variables.contains(left.name)) {
+          fail("{}: variables name each other in a circle", source);
+        }
+      }
       variables["here"] = here;
       return variables;
     }
