@@ -3,8 +3,10 @@
 #include <iostream>
 #include <iterator>
 #include <memory>
+#include <optional>
 
 #include "base/error.h"
+#include "cli/answer_format_flags.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "infer/batch_generation.h"
@@ -16,6 +18,7 @@ namespace {
 struct GenerateOptions {
   ModelOptions model;
   SamplingFlags sampling;
+  AnswerFormatFlags format;
   std::string prompt;
   std::string system;
   std::string input;
@@ -31,8 +34,14 @@ std::string read_prompt(const std::string& prompt) {
   return {std::istreambuf_iterator<char>(std::cin), {}};
 }
 
-void generate_one(LanguageModel& model, const GenerateOptions& options) {
+GenerationRequest make_request(LanguageModel& model, const GenerateOptions& options,
+                               const std::optional<AnswerFormat>& format) {
   GenerationRequest request = options.sampling.request(model);
+  if (format) request.constraint = model.constraints().compile(*format);
+  return request;
+}
+
+void generate_one(LanguageModel& model, const GenerateOptions& options, GenerationRequest request) {
   const std::string prompt = read_prompt(options.prompt);
   if (options.raw) {
     request.prompt = model.encode_text(prompt);
@@ -70,13 +79,14 @@ void generate_one(LanguageModel& model, const GenerateOptions& options) {
   }
 }
 
-void generate_many(LanguageModel& model, const GenerateOptions& options) {
+void generate_many(LanguageModel& model, const GenerateOptions& options,
+                   GenerationRequest request) {
   if (options.output.empty()) fail("--input needs --output, the file that takes the answers");
   if (options.batch < 1) fail("--batch-size must be at least 1");
   BatchOptions batch;
   batch.input = options.input;
   batch.output = options.output;
-  batch.request = options.sampling.request(model);
+  batch.request = std::move(request);
   batch.system = options.system;
   batch.raw = options.raw;
   batch.max_sequences = options.batch;
@@ -107,12 +117,14 @@ void run(const GenerateOptions& options) {
   if (options.raw && !options.system.empty()) {
     fail("--raw leaves the chat template out, and --system needs it; give one of them");
   }
+  const std::optional<AnswerFormat> format = options.format.format();
   LanguageModel model(options.model.prepare(), options.model.parsed_dtype(),
                       options.model.parsed_device());
+  GenerationRequest request = make_request(model, options, format);
   if (options.input.empty()) {
-    generate_one(model, options);
+    generate_one(model, options, std::move(request));
   } else {
-    generate_many(model, options);
+    generate_many(model, options, std::move(request));
   }
 }
 
@@ -131,6 +143,7 @@ void add_generate_command(CLI::App& app) {
   command.add_option("--batch-size", options->batch, "Rows of --input at a time")
       ->capture_default_str();
   options->sampling.add(command);
+  options->format.add(command);
   command.add_flag("--json", options->json, "One JSON object on stdout");
   command.footer(
       "Example:\n  tigerbot generate smollm2-135m-instruct --prompt \"How do I list files in "

@@ -85,6 +85,14 @@ std::vector<TokenId> LanguageModel::encode_text(const std::string& text) const {
   return tokenizer_->encode(text);
 }
 
+ConstraintCompiler& LanguageModel::constraints() {
+  const std::scoped_lock lock(constraints_mutex_);
+  if (!constraints_) {
+    constraints_ = std::make_unique<ConstraintCompiler>(*tokenizer_, stop_token_ids_);
+  }
+  return *constraints_;
+}
+
 SamplingOptions LanguageModel::default_sampling() const {
   SamplingOptions options;
   const GenerationDefaults& defaults = files_.generation;

@@ -4,10 +4,12 @@
 
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "infer/constraint/constraint_compiler.h"
 #include "infer/engine.h"
 #include "infer/sampling.h"
 #include "model/decoder.h"
@@ -49,6 +51,9 @@ class LanguageModel {
   /// The tokens that end an answer.
   const std::vector<std::int64_t>& stop_token_ids() const { return stop_token_ids_; }
 
+  /// Makes constraints for this model's tokens; made when first asked for. Safe from many threads.
+  ConstraintCompiler& constraints();
+
   /// What the model's generation_config.json asks for, greedy where it is silent.
   SamplingOptions default_sampling() const;
 
@@ -60,6 +65,8 @@ class LanguageModel {
   std::optional<ChatTemplate> chat_template_;
   std::string template_error_;  // why the files' template could not be read
   std::vector<std::int64_t> stop_token_ids_;
+  std::mutex constraints_mutex_;
+  std::unique_ptr<ConstraintCompiler> constraints_;
 };
 
 /// Messages as templates read them.

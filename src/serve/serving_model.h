@@ -54,9 +54,7 @@ class ServingModel {
   ModelMetrics& metrics() { return metrics_; }
   /// The model whose adapter this is; empty for a model without one.
   const std::string& parent() const { return parent_; }
-#if __has_include("infer/constraint/constraint_compiler.h")
   ConstraintCompiler& constraints() const { return model_->constraints(); }
-#endif
   std::int64_t created() const { return created_; }
 
   /// Has the engine make what it makes at its first step (packed weights), before anyone waits.

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "infer/constraint/grammar.h"
+
+namespace tigerbot::constraint {
+
+using StateId = std::int32_t;
+
+/// A grammar as a deterministic automaton with a stack, made state by state where texts go. Not for
+/// several threads.
+class Automaton {
+ public:
+  explicit Automaton(Grammar grammar);
+
+  /// Nothing that may follow leads to a whole answer.
+  static constexpr StateId kDead = -1;
+
+  /// What a byte does in a state: a state to go on in, kDead, or (below kDead) a bracket.
+  using Action = std::int32_t;
+  struct Bracket {
+    bool opens = false;
+    std::int32_t frame = 0;  ///< opens: to push; closes: which rules may have ended
+    StateId inside = kDead;  ///< opens: where to go on
+  };
+  static bool is_bracket(Action action) { return action < kDead; }
+  const Bracket& bracket(Action action) const {
+    return brackets_[static_cast<std::size_t>(-2 - action)];
+  }
+
+  StateId start() const { return start_; }
+  Action step(StateId state, unsigned char byte) {
+    State& s = states_[static_cast<std::size_t>(state)];
+    if (!s.actions) build(state);
+    return states_[static_cast<std::size_t>(state)].actions->at[byte];
+  }
+  /// The state after a container: `frame` was pushed when it opened, `closed` says what ended.
+  StateId after(std::int32_t frame, std::int32_t closed);
+
+  /// Whether the text may end here, if nothing is open.
+  bool may_end(StateId state) const { return grammar_.pool->nullable(expression(state)); }
+  /// Whether it must.
+  bool must_end(StateId state) const { return expression(state) == kEmpty; }
+
+  /// A state with the same future for texts of at most `length` bytes, the same one for many.
+  StateId shortened(StateId state, std::int64_t length);
+
+  std::size_t num_states() const { return states_.size(); }
+  /// States with their table of actions, of a kilobyte each. More is an Error.
+  static constexpr std::size_t kMaxBuiltStates = 100'000;
+
+ private:
+  struct Actions {
+    Action at[256];
+  };
+  struct State {
+    ExprId expression;
+    std::unique_ptr<Actions> actions;  // null: not asked for yet
+  };
+  ExprId expression(StateId state) const {
+    return states_[static_cast<std::size_t>(state)].expression;
+  }
+  StateId state_of(ExprId expression);
+  void build(StateId state);
+  Action open(ExprId expression, unsigned char opener);
+  Action close(std::vector<RuleId> rules);
+  Action add(Bracket bracket);
+
+  Grammar grammar_;
+  StateId start_ = kDead;
+  std::vector<State> states_;
+  std::unordered_map<ExprId, StateId> state_ids_;
+  std::size_t built_ = 0;
+  std::vector<Bracket> brackets_;
+  /// What may follow each rule that may have been opened, by frame.
+  using Frame = std::vector<std::pair<RuleId, ExprId>>;
+  std::vector<Frame> frames_;
+  std::map<Frame, std::int32_t> frame_ids_;
+  std::vector<std::vector<RuleId>> closed_;
+  std::map<std::vector<RuleId>, Action> closing_;
+  std::unordered_map<std::uint64_t, StateId> after_;
+};
+
+}  // namespace tigerbot::constraint

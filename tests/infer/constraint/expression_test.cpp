@@ -1,0 +1,70 @@
+#include "infer/constraint/expression.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace tigerbot::constraint {
+namespace {
+
+TEST(Expression, EqualExpressionsAreOne) {
+  ExpressionPool pool;
+  const ExprId left = pool.concat(pool.concat(pool.byte('a'), pool.byte('b')), pool.byte('c'));
+  EXPECT_EQ(left, pool.literal("abc"));
+  EXPECT_EQ(pool.either({pool.literal("ab"), pool.literal("cd"), pool.literal("ab")}),
+            pool.either({pool.literal("cd"), pool.literal("ab")}));
+}
+
+TEST(Expression, RepetitionCountsDown) {
+  ExpressionPool pool;
+  const ExprId some = pool.repeat(pool.byte('a'), 2, 4);
+  EXPECT_FALSE(pool.matches(some, "a"));
+  EXPECT_TRUE(pool.matches(some, "aa"));
+  EXPECT_TRUE(pool.matches(some, "aaaa"));
+  EXPECT_FALSE(pool.matches(some, "aaaaa"));
+  EXPECT_EQ(pool.derivative(some, 'a'), pool.repeat(pool.byte('a'), 1, 3));
+}
+
+TEST(Expression, AHugeRepetitionIsOneExpression) {
+  ExpressionPool pool;
+  pool.repeat(pool.byte('a'), 0, 1'000'000'000);
+  EXPECT_LT(pool.size(), 10U);
+}
+
+TEST(Expression, AnIntersectionThatIsEmptyIsNothing) {
+  ExpressionPool pool;
+  const ExprId letters = pool.repeat(pool.range('a', 'z'), 0, kUnlimited);
+  EXPECT_EQ(pool.both({pool.concat(letters, pool.byte('1')), letters}), kNothing);
+  EXPECT_EQ(pool.both({pool.repeat(pool.byte('a'), 0, 4), pool.repeat(pool.byte('a'), 5, 9)}),
+            kNothing);
+  EXPECT_NE(pool.both({pool.repeat(pool.byte('a'), 0, 5), pool.repeat(pool.byte('a'), 5, 9)}),
+            kNothing);
+}
+
+TEST(Expression, AnIntersectionBecomesNothingAsSoonAsItCannotEnd) {
+  ExpressionPool pool;
+  const ExprId any = pool.repeat(pool.range('a', 'c'), 0, kUnlimited);
+  const ExprId has_bb = pool.concat({any, pool.literal("bb"), any});
+  ExprId left = pool.both({has_bb, pool.repeat(pool.range('a', 'c'), 0, 3)});
+  ASSERT_NE(left, kNothing);
+  EXPECT_NE(left = pool.derivative(left, 'a'), kNothing);  // "abb" is possible
+  EXPECT_EQ(pool.derivative(left, 'a'), kNothing);         // "aa" has no room for "bb"
+}
+
+TEST(Expression, ComplementWithinAnIntersection) {
+  ExpressionPool pool;
+  const ExprId any = pool.repeat(pool.range('a', 'z'), 0, kUnlimited);
+  const ExprId other = pool.both({any, pool.complement(pool.literal("name"))});
+  EXPECT_TRUE(pool.matches(other, "nam"));
+  EXPECT_TRUE(pool.matches(other, "names"));
+  EXPECT_FALSE(pool.matches(other, "name"));
+}
+
+TEST(Expression, MultiplesOfANumber) {
+  ExpressionPool pool;
+  const ExprId multiple = pool.multiple(7);
+  for (int i = 0; i < 500; ++i) EXPECT_EQ(pool.matches(multiple, std::to_string(i)), i % 7 == 0);
+}
+
+}  // namespace
+}  // namespace tigerbot::constraint
