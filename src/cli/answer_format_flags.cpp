@@ -18,14 +18,17 @@ std::optional<AnswerFormat> AnswerFormatFlags::format() const {
       int{json_object} + int{!json_schema.empty()} + int{!regex.empty()} + int{!choices.empty()};
   if (given == 0) return std::nullopt;
   if (given > 1) fail("give one of --json-object, --json-schema, --regex and --choice");
+  // A mistake is told before the model is loaded.
+  const auto checked = [](AnswerFormat format) {
+    compile_format(format);
+    return format;
+  };
   if (json_object) return AnswerFormat::json_object();
-  if (!regex.empty()) return AnswerFormat::pattern(regex);
-  if (!choices.empty()) return AnswerFormat::choice(choices);
+  if (!regex.empty()) return checked(AnswerFormat::pattern(regex));
+  if (!choices.empty()) return checked(AnswerFormat::choice(choices));
   constexpr std::uint64_t kMaxBytes = 16 << 20;
   try {
-    const AnswerFormat format = AnswerFormat::json_schema(read_file(json_schema, kMaxBytes));
-    compile_format(format);  // a mistake is told before the model is loaded, with the file's name
-    return format;
+    return checked(AnswerFormat::json_schema(read_file(json_schema, kMaxBytes)));
   } catch (const Error& error) {
     const std::string message = error.what();
     if (message.find(json_schema) != std::string::npos) throw;

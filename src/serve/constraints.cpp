@@ -30,17 +30,57 @@ AnswerFormat read_schema(Fields& format) {
   return AnswerFormat::json_schema(schema.dump());
 }
 
-AnswerFormat read_choices(Fields& format) {
-  const OrderedJson& list = format.get("choices");
+AnswerFormat read_choices(const OrderedJson& list, const std::string& param) {
   std::vector<std::string> choices;
+  if (!list.is_array()) refuse_parameter(param, "'{}' must be an array of strings", param);
   for (const OrderedJson& choice : list) {
-    if (!list.is_array() || !choice.is_string()) {
-      refuse_parameter("response_format.choices",
-                       "'response_format.choices' must be an array of strings");
-    }
+    if (!choice.is_string()) refuse_parameter(param, "'{}' must be an array of strings", param);
     choices.push_back(choice.get<std::string>());
   }
   return AnswerFormat::choice(std::move(choices));
+}
+
+/// A format, and the parameter that asked for it.
+struct Wanted {
+  AnswerFormat format;
+  std::string param;
+};
+
+/// A schema as a text or as itself.
+AnswerFormat read_plain_schema(const OrderedJson& schema) {
+  return AnswerFormat::json_schema(schema.is_string() ? schema.get<std::string>() : schema.dump());
+}
+
+/// vLLM's names: "structured_outputs": {"json": ...}, and "guided_json" and its kin before that.
+void read_vllm_formats(Fields& fields, std::vector<Wanted>& wanted) {
+  const auto read = [&](Fields& from, const std::string& prefix) {
+    if (const OrderedJson* value = from.find(prefix + "json")) {
+      wanted.push_back({read_plain_schema(*value), from.path(prefix + "json")});
+    }
+    if (const auto pattern = from.text(prefix + "regex")) {
+      wanted.push_back({AnswerFormat::pattern(*pattern), from.path(prefix + "regex")});
+    }
+    if (const OrderedJson* value = from.find(prefix + "choice")) {
+      const std::string param = from.path(prefix + "choice");
+      wanted.push_back({read_choices(*value, param), param});
+    }
+    if (from.boolean(prefix + "json_object").value_or(false)) {
+      wanted.push_back({AnswerFormat::json_object(), from.path(prefix + "json_object")});
+    }
+    from.refuse(prefix + "grammar", "json, regex and choice are");
+  };
+  read(fields, "guided_");
+  if (const OrderedJson* value = fields.find("structured_outputs")) {
+    Fields format(*value, "structured_outputs");
+    const std::size_t before = wanted.size();
+    read(format, "");
+    format.refuse("structural_tag", "json, regex and choice are");
+    format.finish();
+    if (wanted.size() == before) {
+      refuse_parameter("structured_outputs",
+                       "'structured_outputs' needs one of json, json_object, regex and choice");
+    }
+  }
 }
 
 /// A schema that becomes a part of another one: its references to itself lead there.
@@ -50,7 +90,7 @@ OrderedJson moved(OrderedJson schema, const std::string& place) {
   } else if (schema.is_object()) {
     for (auto& [key, value] : schema.items()) {
       if (key == "$ref" && value.is_string() &&
-          value.get_ref<const std::string&>().starts_with('#')) {
+          (value == "#" || value.get_ref<const std::string&>().starts_with("#/"))) {
         value = place + value.get<std::string>().substr(1);
       } else {
         value = moved(std::move(value), place);
@@ -75,33 +115,36 @@ OrderedJson call_schema(const OrderedJson& function, const std::string& place) {
 
 std::shared_ptr<const TokenConstraint> response_constraint(Fields& fields,
                                                            const ServingModel& model) {
-  const OrderedJson* value = fields.find("response_format");
-  if (value == nullptr) return nullptr;
-  Fields format(*value, "response_format");
-  format.get("type");
-  const std::string type = *format.text("type");
-  std::optional<AnswerFormat> wanted;
-  std::string param = "response_format";
-  if (type == "json_object") {
-    wanted = AnswerFormat::json_object();
-  } else if (type == "json_schema") {
-    wanted = read_schema(format);
-    param = "response_format.json_schema.schema";
-  } else if (type == "regex") {
-    format.get("pattern");
-    wanted = AnswerFormat::pattern(*format.text("pattern"));
-    param = "response_format.pattern";
-  } else if (type == "choice") {
-    wanted = read_choices(format);
-    param = "response_format.choices";
-  } else if (type != "text") {
-    refuse_parameter("response_format.type",
-                     "'response_format.type' must be text, json_object, json_schema, regex or "
-                     "choice, not {}",
-                     quote(type));
+  std::vector<Wanted> wanted;
+  if (const OrderedJson* value = fields.find("response_format")) {
+    Fields format(*value, "response_format");
+    format.get("type");
+    const std::string type = *format.text("type");
+    if (type == "json_object") {
+      wanted.push_back({AnswerFormat::json_object(), "response_format"});
+    } else if (type == "json_schema") {
+      wanted.push_back({read_schema(format), "response_format.json_schema.schema"});
+    } else if (type == "regex") {
+      format.get("pattern");
+      wanted.push_back({AnswerFormat::pattern(*format.text("pattern")), "response_format.pattern"});
+    } else if (type == "choice") {
+      const std::string param = "response_format.choices";
+      wanted.push_back({read_choices(format.get("choices"), param), param});
+    } else if (type != "text") {
+      refuse_parameter("response_format.type",
+                       "'response_format.type' must be text, json_object, json_schema, regex or "
+                       "choice, not {}",
+                       quote(type));
+    }
+    format.finish();
   }
-  format.finish();
-  return wanted ? compile(model, *wanted, param) : nullptr;
+  read_vllm_formats(fields, wanted);
+  if (wanted.empty()) return nullptr;
+  if (wanted.size() > 1) {
+    refuse_parameter(wanted[1].param, "'{}' and '{}' exclude each other", wanted[0].param,
+                     wanted[1].param);
+  }
+  return compile(model, wanted[0].format, wanted[0].param);
 }
 
 std::shared_ptr<const TokenConstraint> tool_constraint(const ToolChoice& choice,

@@ -164,5 +164,63 @@ TEST(Embed, AFileKeepsItsFields) {
   EXPECT_EQ(rows[1]["embedding"].size(), 384U);
 }
 
+TEST(Generate, TheAnswerKeepsToASchema) {
+  const TemporaryFolder folder;
+  write_all(folder / "city.json", R"({"type": "object", "properties": {
+      "city": {"type": "string", "maxLength": 30},
+      "continent": {"enum": ["Africa", "Asia", "Europe", "Oceania", "North America",
+                             "South America"]},
+      "population": {"type": "integer", "minimum": 1000, "maximum": 40000000}},
+      "required": ["city", "continent", "population"], "additionalProperties": false})");
+  for (const char* seed : {"1", "2", "3"}) {
+    const ProgramResult result = run_tigerbot(
+        {"generate", kModel, "--prompt", "Describe Paris as JSON.", "--temperature", "1", "--seed",
+         seed, "--max-new-tokens", "200", "--json", "--json-schema", folder / "city.json"});
+    ASSERT_EQ(result.status, 0) << result.err;
+    const Json answer = Json::parse(result.out);
+    EXPECT_EQ(answer["finish_reason"], "stop");
+    const Json city = Json::parse(answer["text"].get<std::string>());
+    EXPECT_EQ(city.size(), 3U);
+    EXPECT_GE(city["population"], 1000);
+  }
+}
+
+TEST(Generate, TheAnswerKeepsToAPatternOrChoiceOrIsCut) {
+  const auto answer = [](std::vector<std::string> format, const char* tokens) {
+    std::vector<std::string> arguments{"generate", kModel,          "--prompt", "Is water wet?",
+                                       "--json",   "--temperature", "0",        "--max-new-tokens",
+                                       tokens};
+    arguments.insert(arguments.end(), format.begin(), format.end());
+    const ProgramResult result = run_tigerbot(arguments);
+    EXPECT_EQ(result.status, 0) << result.err;
+    return Json::parse(result.out);
+  };
+  const auto choice = answer({"--choice", "perhaps", "--choice", "certainly not"}, "20")["text"];
+  EXPECT_TRUE(choice == "perhaps" || choice == "certainly not") << choice;
+  EXPECT_EQ(answer({"--regex", "(ab){3}"}, "20")["text"], "ababab");
+  const Json cut = answer({"--regex", "(ab){300}"}, "3");
+  EXPECT_EQ(cut["finish_reason"], "length");
+  EXPECT_EQ(Json::parse(answer({"--json-object"}, "300")["text"].get<std::string>()).is_object(),
+            true);
+}
+
+TEST(Generate, AFormatThatCannotBeKeptIsRefusedBeforeTheModelIsRead) {
+  const TemporaryFolder folder;
+  write_all(folder / "bad.json", R"({"properties": {"a": {"contains": {}}}})");
+  const auto error = [](std::vector<std::string> format) {
+    std::vector<std::string> arguments{"generate", "no/such/model", "--prompt", "x"};
+    arguments.insert(arguments.end(), format.begin(), format.end());
+    const ProgramResult result = run_tigerbot(arguments);
+    EXPECT_EQ(result.status, 2);
+    return result.err;
+  };
+  const std::string schema = error({"--json-schema", folder / "bad.json"});
+  EXPECT_NE(schema.find("bad.json"), std::string::npos) << schema;
+  EXPECT_NE(schema.find("\"contains\" is not supported"), std::string::npos) << schema;
+  EXPECT_NE(error({"--regex", "a\\b"}).find("\\b"), std::string::npos);
+  EXPECT_NE(error({"--regex", "a", "--json-object"}).find("give one of"), std::string::npos);
+  EXPECT_NE(error({"--json-schema", "none.json"}).find("none.json"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace tigerbot

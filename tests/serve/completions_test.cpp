@@ -322,7 +322,6 @@ TEST(Completions, AClientThatGoesAwayFreesItsBlocks) {
   }
 }
 
-#if __has_include("infer/constraint/constraint_compiler.h")
 TEST(Completions, AnswersKeepToTheFormatThatIsAskedFor) {
   ServedModel served;
   const auto answer = [&](Json format, int seed) {
@@ -401,7 +400,33 @@ TEST(Completions, AForcedCallHasArgumentsThatMeetItsSchema) {
   }
 }
 
-#endif
+TEST(Completions, FormatsGoByTheNamesOfVllmToo) {
+  ServedModel served;
+  const auto answer = [&](Json extra) {
+    extra["max_tokens"] = 200;
+    return served.chat(extra);
+  };
+  const Json schema = {
+      {"type", "object"}, {"properties", {{"a", {{"enum", {1, 2}}}}}}, {"required", {"a"}}};
+  for (const Json& extra : {Json{{"guided_json", schema}}, Json{{"guided_json", schema.dump()}},
+                            Json{{"structured_outputs", {{"json", schema}}}}}) {
+    const Json object = Json::parse(content(answer(extra)));
+    EXPECT_TRUE(object["a"] == 1 || object["a"] == 2);
+  }
+  EXPECT_EQ(content(answer({{"guided_choice", {"maybe"}}})), "maybe");
+  EXPECT_EQ(content(answer({{"structured_outputs", {{"regex", "x{4}"}}}})), "xxxx");
+  const auto refused = [&](Json extra) {
+    const ClientAnswer got = answer(std::move(extra));
+    EXPECT_EQ(got.status, 400) << got.body;
+    return got.json()["error"]["param"];
+  };
+  EXPECT_EQ(refused({{"guided_grammar", "root ::= x"}}), "guided_grammar");
+  EXPECT_EQ(refused({{"structured_outputs", Json::object()}}), "structured_outputs");
+  EXPECT_EQ(refused({{"structured_outputs", {{"regx", "a"}}}}), "structured_outputs.regx");
+  EXPECT_EQ(refused({{"guided_regex", "("}}), "guided_regex");
+  EXPECT_EQ(refused({{"guided_regex", "a"}, {"response_format", {{"type", "json_object"}}}}),
+            "guided_regex");
+}
 
 TEST(Completions, TheOpenApiDocumentNamesWhatIsServed) {
   ServedModel served;

@@ -267,16 +267,6 @@ def litellm_client(url):
     check("Paris" in answer.choices[0].message.content, "LiteLLM")
 
 
-def keeps_formats(client):
-    try:
-        client.chat.completions.create(model=CHAT, messages=QUESTION, max_tokens=1,
-                                       response_format={"type": "json_object"})
-    except openai.BadRequestError as error:
-        check(error.param == "response_format", "response_format is refused by name")
-        return False
-    return True
-
-
 def drained(server):
     """SIGTERM in the middle of an answer lets it end."""
     client = openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0)
@@ -347,11 +337,8 @@ def main():
         sync_client(client)
         embeddings(client)
         asyncio.run(async_client(server.url))
-        if keeps_formats(client):
-            tools(client)
-            structured(client)
-        else:
-            print("left out: this build keeps to no formats (forced calls, structured output)")
+        tools(client)
+        structured(client)
         curl(server.url)
         langchain(server.url)
         litellm_client(server.url)
