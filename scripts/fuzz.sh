@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes one parser: scripts/fuzz.sh NAME SECONDS [libFuzzer options], NAME one of
 # safetensors, gguf, tokenizer_json, sentencepiece, chat_template, html, warc, json_lines, wikipedia,
-# compression, http_request, api_request. Needs clang. The corpus that grows is kept in
+# compression, http_request, api_request, answer_format. Needs clang. The corpus that grows is kept in
 # build-fuzz/corpus/NAME; what crashes is written to build-fuzz/found/NAME-*.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -50,9 +50,13 @@ class Automaton {
   /// A state with the same future for texts of at most `length` bytes, the same one for many.
   StateId shortened(StateId state, std::int64_t length);
 
-  std::size_t num_states() const { return states_.size(); }
+  /// Whether it has grown so much that it is better made anew.
+  bool is_large() const {
+    return built_ > kMaxBuiltStates / 2 ||
+           grammar_.pool->effort() > ExpressionPool::kMaxExpressions / 2;
+  }
   /// States with their table of actions, of a kilobyte each. More is an Error.
-  static constexpr std::size_t kMaxBuiltStates = 100'000;
+  static constexpr std::size_t kMaxBuiltStates = 50'000;
 
  private:
   struct Actions {

@@ -2,7 +2,9 @@
 
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace tigerbot::constraint {
 
@@ -41,7 +43,16 @@ class ByteClasses {
   std::array<std::uint8_t, 256> class_of{};
   int count = 1;
 
-  void refine(const ByteSet& set) {
+  static constexpr std::size_t kNoName = static_cast<std::size_t>(-1);
+
+  /// Tells the members of `set` apart from the others. A set of the same `name` need not be looked
+  /// at again.
+  void refine(const ByteSet& set, std::size_t name) {
+    if (name != kNoName) {
+      if (name >= refined_.size()) refined_.resize(name + 1);
+      if (refined_[name]) return;
+      refined_[name] = true;
+    }
     std::array<std::int16_t, 256> inside;  // by class: the new class of its members in the set
     inside.fill(-1);
     std::array<bool, 256> has_outside{};
@@ -58,6 +69,9 @@ class ByteClasses {
       }
     }
   }
+
+ private:
+  std::vector<bool> refined_;
 };
 
 }  // namespace tigerbot::constraint

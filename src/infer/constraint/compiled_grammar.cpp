@@ -14,6 +14,11 @@ CompiledGrammar::CompiledGrammar(Grammar grammar, std::shared_ptr<const TokenTri
       automaton_(std::move(grammar)),
       masks_(automaton_, *trie_) {}
 
+bool CompiledGrammar::is_large() {
+  const std::scoped_lock lock(mutex_);
+  return automaton_.is_large();
+}
+
 GrammarConstraint::GrammarConstraint(std::shared_ptr<CompiledGrammar> grammar)
     : grammar_(std::move(grammar)), state_(grammar_->automaton_.start()) {}
 

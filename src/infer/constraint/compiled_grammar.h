@@ -17,6 +17,9 @@ class CompiledGrammar {
   CompiledGrammar(Grammar grammar, std::shared_ptr<const TokenTrie> trie,
                   std::vector<std::int64_t> stop_token_ids);
 
+  /// Whether answers have made it grow so much that the next ones are better off with a new one.
+  bool is_large();
+
  private:
   friend class GrammarConstraint;
   std::shared_ptr<const TokenTrie> trie_;

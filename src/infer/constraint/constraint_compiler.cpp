@@ -27,7 +27,11 @@ std::shared_ptr<const TokenConstraint> ConstraintCompiler::compile(const AnswerF
   std::string key = key_of(format);
   {
     const std::scoped_lock lock(mutex_);
-    if (const auto found = by_key_.find(key); found != by_key_.end()) {
+    const auto found = by_key_.find(key);
+    if (found != by_key_.end() && found->second->grammar->is_large()) {
+      kept_.erase(found->second);
+      by_key_.erase(found);
+    } else if (found != by_key_.end()) {
       kept_.splice(kept_.begin(), kept_, found->second);
       return std::make_shared<constraint::GrammarConstraint>(kept_.front().grammar);
     }

@@ -20,6 +20,14 @@ ExprId ExpressionPool::derivative(ExprId id, unsigned char byte) {
       if (byte == '.') return id;
       if (byte < '0' || byte > '9') return kNothing;
       return multiple(node.min, (node.max * 10 + (byte - '0')) % node.min);
+    case Kind::kConcat: {
+      // Most of a large choice begins with a letter, and ends here without a look at the table.
+      const Node& head = nodes_[index(node.a)];
+      if (head.kind == Kind::kBytes) {
+        return sets_[index(head.a)].contains(byte) ? node.b : kNothing;
+      }
+      break;
+    }
     default:
       break;
   }
@@ -71,7 +79,7 @@ void ExpressionPool::classify(ExprId id, ByteClasses& classes) const {
   const Node& node = nodes_[index(id)];
   switch (node.kind) {
     case Kind::kBytes:
-      classes.refine(sets_[index(node.a)]);
+      classes.refine(sets_[index(node.a)], index(node.a));
       break;
     case Kind::kConcat:
       classify(node.a, classes);
@@ -89,8 +97,9 @@ void ExpressionPool::classify(ExprId id, ByteClasses& classes) const {
       classify(node.b, classes);
       break;
     case Kind::kMultiple:
-      classes.refine(ByteSet::of('.'));
-      for (unsigned char digit = '0'; digit <= '9'; ++digit) classes.refine(ByteSet::of(digit));
+      classes.refine(ByteSet::of('.'), ByteClasses::kNoName);
+      for (unsigned char digit = '0'; digit <= '9'; ++digit)
+        classes.refine(ByteSet::of(digit), ByteClasses::kNoName);
       break;
     case Kind::kContainer:
     case Kind::kEmptyText:
@@ -135,7 +144,7 @@ bool ExpressionPool::is_empty(ExprId start) {
         queue.push_back(next);
       }
     }
-    if (parent.size() > kMaxVisited) {
+    if (parent.size() > kMaxVisited || ++explored_ > kMaxExpressions) {
       exploring_ = false;
       fail(
           "a pattern, a format and limits of length together are too complex (more than {} "

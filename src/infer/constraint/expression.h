@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -87,8 +88,10 @@ class ExpressionPool {
   ExprId shortened(ExprId id, std::int64_t length) { return shortened(id, length, 0); }
 
   std::size_t size() const { return nodes_.size(); }
-  /// Of expressions; more is an Error that says the grammar is too complex.
-  static constexpr std::size_t kMaxExpressions = 4'000'000;
+  /// Of what has been made and looked at so far, the larger.
+  std::size_t effort() const { return std::max(nodes_.size(), explored_); }
+  /// Of either; more is an Error that says the grammar is too complex.
+  static constexpr std::size_t kMaxExpressions = 1'000'000;
 
  private:
   enum class Kind : std::uint8_t {
@@ -136,7 +139,8 @@ class ExpressionPool {
     std::size_t operator()(const ByteSet& set) const;
   };
   std::unordered_map<ByteSet, ExprId, SetHash> set_ids_;
-  bool exploring_ = false;  // is_empty is at work: both() takes parts as they are
+  bool exploring_ = false;    // is_empty is at work: both() takes parts as they are
+  std::size_t explored_ = 0;  // expressions that is_empty has looked at in all
   std::unordered_map<std::uint64_t, ExprId> derivatives_;
   std::unordered_map<ExprId, bool> empty_;
   std::unordered_map<ExprId, ExprId> shortened_;

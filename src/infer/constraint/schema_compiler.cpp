@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "infer/constraint/code_points.h"
 #include "infer/constraint/formats.h"
-#include "infer/constraint/pattern.h"
 #include "infer/constraint/pattern_syntax.h"
 #include "infer/constraint/schema_grammar.h"
 
@@ -46,7 +45,11 @@ ExprId spellings_of(ExpressionPool& pool, const Decimal& value) {
 }  // namespace
 
 SchemaCompiler::SchemaCompiler(std::string_view schema)
-    : document_(schema), reader_(document_), pool_(*grammar_.pool), text_(grammar_) {}
+    : document_(schema),
+      reader_(document_),
+      pool_(*grammar_.pool),
+      text_(grammar_),
+      patterns_(pool_, document_, Spelling::kJson) {}
 
 Grammar SchemaCompiler::compile() {
   grammar_.root = value({&document_.root()});
@@ -184,10 +187,8 @@ ExprId SchemaCompiler::string_body(const Alternative& alternative, bool one_spel
                      fmt::format("\"minLength\" of more than {} is not supported", kMaxRepetition));
   }
   std::vector<ExprId> parts;
-  const std::string where =
-      alternative.from == nullptr ? "schema" : document_.where(*alternative.from);
   const auto pattern = [&](std::string_view text, PatternMatch match, PatternReading reading) {
-    return pattern_expression(pool_, text, match, reading, Spelling::kJson, where);
+    return patterns_.find(text, match, reading, alternative.from);
   };
   for (const std::string& text : alternative.patterns) {
     parts.push_back(pattern(text, PatternMatch::kSearch, PatternReading::kNarrow));

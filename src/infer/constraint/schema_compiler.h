@@ -8,6 +8,7 @@
 
 #include "infer/constraint/grammar.h"
 #include "infer/constraint/json_text.h"
+#include "infer/constraint/pattern_cache.h"
 #include "infer/constraint/schema_reader.h"
 
 namespace tigerbot::constraint {
@@ -47,6 +48,7 @@ class SchemaCompiler {
   Grammar grammar_;
   ExpressionPool& pool_;
   JsonText text_;
+  PatternCache patterns_;
   std::map<Conjunction, ExprId> values_;
   std::deque<std::pair<RuleId, Alternative>> pending_;  // rules without a body yet
 };

@@ -273,6 +273,10 @@ void read_objects(const Keywords& keywords, Alternative& own) {
 
 }  // namespace
 
+bool is_assertion(std::string_view keyword) {
+  return is_one_of(kSupported, keyword) || is_one_of(kRefused, keyword);
+}
+
 void SchemaReader::check_keywords(const Schema& schema) {
   for (auto item = schema.begin(); item != schema.end(); ++item) {
     const std::string& key = item.key();

@@ -4,7 +4,6 @@
 
 #include "base/utf8.h"
 #include "infer/constraint/formats.h"
-#include "infer/constraint/pattern.h"
 #include "infer/constraint/schema_reader.h"
 
 namespace tigerbot::constraint {
@@ -40,12 +39,10 @@ bool counted(std::size_t count, std::int64_t min, std::int64_t max) {
 
 }  // namespace
 
-Answer pattern_matches(std::string_view pattern, std::string_view text, const std::string& where) {
-  ExpressionPool pool;
+Answer SchemaReader::pattern_matches(std::string_view pattern, std::string_view text,
+                                     const Schema* from) {
   const auto matches = [&](PatternReading reading) {
-    return pool.matches(
-        pattern_expression(pool, pattern, PatternMatch::kSearch, reading, Spelling::kPlain, where),
-        text);
+    return pool_.matches(patterns_.find(pattern, PatternMatch::kSearch, reading, from), text);
   };
   if (matches(PatternReading::kNarrow)) return Answer::kYes;
   return matches(PatternReading::kWide) ? Answer::kMaybe : Answer::kNo;
@@ -55,24 +52,21 @@ Answer SchemaReader::string_meets(const std::string& text, const Alternative& al
   if (!counted(decode_utf8(text).size(), alternative.min_length, alternative.max_length)) {
     return Answer::kNo;
   }
-  const std::string where =
-      alternative.from == nullptr ? "schema" : document_.where(*alternative.from);
   Answer answer = Answer::kYes;
   for (const std::string& pattern : alternative.patterns) {
-    answer = both(answer, pattern_matches(pattern, text, where));
+    answer = both(answer, pattern_matches(pattern, text, alternative.from));
   }
   for (const std::string& pattern : alternative.excluded_patterns) {
-    const Answer matches = pattern_matches(pattern, text, where);
+    const Answer matches = pattern_matches(pattern, text, alternative.from);
     answer = both(answer, matches == Answer::kYes  ? Answer::kNo
                           : matches == Answer::kNo ? Answer::kYes
                                                    : Answer::kMaybe);
   }
   for (const std::string& format : alternative.formats) {
-    ExpressionPool pool;
-    const ExprId whole = pattern_expression(pool, format_pattern(format), PatternMatch::kWhole,
-                                            PatternReading::kNarrow, Spelling::kPlain, where);
+    const ExprId whole = patterns_.find(format_pattern(format), PatternMatch::kWhole,
+                                        PatternReading::kNarrow, alternative.from);
     // Formats are described in part only, and validators need not check them.
-    if (!pool.matches(whole, text)) answer = both(answer, Answer::kMaybe);
+    if (!pool_.matches(whole, text)) answer = both(answer, Answer::kMaybe);
   }
   return answer;
 }
@@ -158,15 +152,14 @@ bool SchemaReader::schemas_disjoint(const Conjunction& a, const Conjunction& b, 
 bool SchemaReader::strings_disjoint(const Alternative& a, const Alternative& b) {
   if (counts_apart(a.min_length, a.max_length, b.min_length, b.max_length)) return true;
   if (a.patterns.empty() || b.patterns.empty()) return false;
-  ExpressionPool pool;
   std::vector<ExprId> all;
   for (const Alternative* alternative : {&a, &b}) {
     for (const std::string& pattern : alternative->patterns) {
-      all.push_back(pattern_expression(pool, pattern, PatternMatch::kSearch, PatternReading::kWide,
-                                       Spelling::kPlain, document_.where(*alternative->from)));
+      all.push_back(
+          patterns_.find(pattern, PatternMatch::kSearch, PatternReading::kWide, alternative->from));
     }
   }
-  return pool.both(std::move(all)) == kNothing;
+  return pool_.both(std::move(all)) == kNothing;
 }
 
 bool SchemaReader::objects_disjoint(const Alternative& a, const Alternative& b, int depth) {

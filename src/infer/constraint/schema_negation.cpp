@@ -1,6 +1,7 @@
 // What does not meet a schema: an alternative for each keyword that may fail.
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 #include "infer/constraint/schema_reader.h"
@@ -13,14 +14,30 @@ std::vector<Alternative> SchemaReader::negated(const Schema& schema) {
     return {Alternative{}};
   }
   own_keywords(schema);  // checks them
+  // A value fails by failing any keyword: one whose failure cannot be written leaves the others.
   std::vector<Alternative> all;
+  std::optional<Error> refused;
   for (auto item = schema.begin(); item != schema.end(); ++item) {
-    for (Alternative& alternative : negated_keyword(item.key(), *item, schema)) {
-      alternative.from = &schema;
-      all.push_back(std::move(alternative));
+    try {
+      for (Alternative& alternative : negated_keyword(item.key(), *item, schema)) {
+        alternative.from = &schema;
+        all.push_back(std::move(alternative));
+      }
+    } catch (const Error& error) {
+      refused = error;
     }
   }
+  if (all.empty() && refused) throw *refused;
+  if (refused) left_out_ = refused;
   return all;
+}
+
+std::vector<Alternative> SchemaReader::cross_opposite(const std::vector<Alternative>& all,
+                                                      const Schema& opposite, const Schema& from) {
+  left_out_.reset();
+  std::vector<Alternative> left = cross(all, negated(opposite), from);
+  if (left.empty() && !all.empty() && left_out_) throw Error(*left_out_);
+  return left;
 }
 
 std::vector<Alternative> SchemaReader::negated_keyword(const std::string& key, const Schema& value,
@@ -132,12 +149,7 @@ std::vector<Alternative> SchemaReader::negated_keyword(const std::string& key, c
     } close{open_};
     return negated(target);
   }
-  constexpr std::string_view kSilent[] = {
-      "$schema",         "$id",       "id",          "$anchor",     "$comment", "$defs",
-      "definitions",     "title",     "description", "default",     "examples", "deprecated",
-      "readOnly",        "writeOnly", "example",     "$vocabulary", "xml",      "exclusiveMinimum",
-      "exclusiveMaximum"};
-  if (std::find(std::begin(kSilent), std::end(kSilent), key) != std::end(kSilent)) return {};
+  if (!is_assertion(key) || key.starts_with("exclusive")) return {};
   document_.refuse(schema, fmt::format("\"not\" (or the opposite of \"if\" or \"oneOf\") around "
                                        "\"{}\" is not supported",
                                        key));

@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "infer/constraint/code_points.h"
-#include "infer/constraint/pattern.h"
 #include "infer/constraint/pattern_syntax.h"
 #include "infer/constraint/schema_compiler.h"
 
@@ -160,15 +159,12 @@ ExprId SchemaCompiler::extra_properties(const Alternative& alternative,
                      fmt::format("\"patternProperties\" of more than {} patterns is not supported",
                                  kMaxPatterns));
   }
-  const std::string where =
-      alternative.from == nullptr ? "schema" : document_.where(*alternative.from);
   std::vector<ExprId> listed;
   for (const std::string& name : names) listed.push_back(exactly(pool_, name, Spelling::kJson));
   const ExprId other = pool_.complement(pool_.either(std::move(listed)));
   const ExprId any_name = property_name(alternative);
   const auto pattern = [&](std::size_t i, PatternReading reading) {
-    return pattern_expression(pool_, patterns[i], PatternMatch::kSearch, reading, Spelling::kJson,
-                              where);
+    return patterns_.find(patterns[i], PatternMatch::kSearch, reading, alternative.from);
   };
   std::vector<ExprId> choices;
   for (std::size_t matched = 0; matched < std::size_t{1} << patterns.size(); ++matched) {

@@ -16,7 +16,8 @@ const Schema* find(const Schema& schema, const char* key) {
 
 }  // namespace
 
-SchemaReader::SchemaReader(SchemaDocument& document) : document_(document) {}
+SchemaReader::SchemaReader(SchemaDocument& document)
+    : document_(document), patterns_(pool_, document, Spelling::kPlain) {}
 
 std::vector<Alternative> SchemaReader::cross(const std::vector<Alternative>& a,
                                              const std::vector<Alternative>& b,
@@ -106,7 +107,7 @@ std::vector<Alternative> SchemaReader::read_object(const Schema& schema) {
     }
   }
   if (find(schema, "if") != nullptr) all = cross(all, conditional(schema), schema);
-  if (const Schema* const part = find(schema, "not")) all = cross(all, negated(*part), schema);
+  if (const Schema* const part = find(schema, "not")) all = cross_opposite(all, *part, schema);
   if (lists("oneOf") != nullptr) all = read_one_of(schema, all);
   return all;
 }
@@ -166,16 +167,14 @@ std::vector<Alternative> SchemaReader::read_one_of(const Schema& schema,
                            [&](const Alternative& b) { return disjoint(a, b); });
       });
       if (apart) continue;
-      std::vector<Alternative> without;
       try {
-        without = negated(list[j]);
+        own = cross_opposite(own, list[j], schema);
       } catch (const Error& error) {
         document_.refuse(schema,
                          fmt::format("\"oneOf\": the alternatives {} and {} may both hold, and it "
                                      "cannot be written so that only one does; use \"anyOf\" ({})",
                                      std::min(i, j) + 1, std::max(i, j) + 1, error.what()));
       }
-      own = cross(own, without, schema);
     }
     all.insert(all.end(), own.begin(), own.end());
   }
@@ -195,7 +194,7 @@ Conjunction SchemaReader::property(const Alternative& object, const std::string&
       named = true;
     }
     for (const auto& [pattern, schema] : part.patterns) {
-      const Answer matches = pattern_matches(pattern, name, document_.where(*schema));
+      const Answer matches = pattern_matches(pattern, name, schema);
       // Where dialects differ, both hold: the schema, and what holds without it.
       if (matches != Answer::kNo) add(schema);
       named |= matches == Answer::kYes;

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/error.h"
+#include "infer/constraint/pattern_cache.h"
 #include "infer/constraint/schema_alternative.h"
 #include "infer/constraint/schema_document.h"
 
@@ -53,14 +56,22 @@ class SchemaReader {
   bool objects_disjoint(const Alternative& a, const Alternative& b, int depth);
   bool schemas_disjoint(const Conjunction& a, const Conjunction& b, int depth);
   Answer meets_all(const Schema& value, const Conjunction& all, int depth);
+  /// Whether `text` matches a pattern anywhere: in all dialects (kYes), in none (kNo).
+  Answer pattern_matches(std::string_view pattern, std::string_view text, const Schema* from);
   Answer string_meets(const std::string& text, const Alternative& alternative);
 
   SchemaDocument& document_;
+  ExpressionPool pool_;  // of patterns that values are tried against
+  PatternCache patterns_;
+  /// What `opposite` is left of after all: an Error where only what cannot be written was left.
+  std::vector<Alternative> cross_opposite(const std::vector<Alternative>& all,
+                                          const Schema& opposite, const Schema& from);
+
+  std::optional<Error> left_out_;    // by negated(): a keyword whose failure cannot be written
   std::vector<const Schema*> open_;  // schemas being read, to find endless references
 };
 
-/// Whether `text` matches a pattern anywhere: in all dialects (kYes), in none (kNo).
-SchemaReader::Answer pattern_matches(std::string_view pattern, std::string_view text,
-                                     const std::string& where);
+/// Whether a keyword says something of values, by the standard.
+bool is_assertion(std::string_view keyword);
 
 }  // namespace tigerbot::constraint
