@@ -24,8 +24,7 @@ void require(bool holds) {
   if (!holds) std::abort();
 }
 
-void walk(const AnswerFormat& format, std::uint64_t seed) {
-  Automaton automaton(compile_format(format));
+void walk(Automaton& automaton, const AnswerFormat& format, std::uint64_t seed) {
   auto state = automaton.start();
   std::vector<std::int32_t> stack;
   std::string text;
@@ -76,7 +75,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const AnswerFormat format =
       data[0] % 2 == 0 ? AnswerFormat::json_schema(text) : AnswerFormat::pattern(text);
   try {
-    for (std::uint64_t seed = 0; seed < 4; ++seed) walk(format, seed);
+    Automaton automaton(compile_format(format));
+    for (std::uint64_t seed = 0; seed < 4; ++seed) walk(automaton, format, seed);
   } catch (const Error& error) {
     require(error.kind() == Error::Kind::kUser);
   }
