@@ -69,6 +69,10 @@ void generate_one(LanguageModel& model, const GenerateOptions& options, Generati
     std::fflush(stdout);
   });
   engine.run();
+  if (last.reason == FinishReason::kError) {
+    if (!options.json && !text.empty()) std::fputs("\n", stdout);
+    fail_internal("the answer ended early: {}", last.error);
+  }
   if (options.json) {
     print_json({{"text", text},
                 {"finish_reason", finish_reason_name(last.reason)},

@@ -122,6 +122,7 @@ BatchResult generate_batch(LanguageModel& model, const BatchOptions& options) {
   for (Row& row : rows) {
     row.fields["text"] = row.text;
     row.fields["finish_reason"] = finish_reason_name(row.last.reason);
+    if (!row.last.error.empty()) row.fields["error"] = row.last.error;
     row.fields["prompt_tokens"] = row.last.prompt_tokens;
     row.fields["new_tokens"] = row.last.new_tokens;
     output.write(row.fields.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));

@@ -32,7 +32,7 @@ Grammar choice_grammar(const std::vector<std::string>& choices) {
     if (!is_valid_utf8(choice)) fail("choices: one is not valid UTF-8");
     texts.push_back(grammar.pool->literal(choice));
   }
-  grammar.root = grammar.pool->either(std::move(texts));
+  grammar.root = grammar.pool->either(texts);
   return grammar;
 }
 

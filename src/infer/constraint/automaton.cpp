@@ -66,10 +66,10 @@ Automaton::Action Automaton::open(ExprId expression, unsigned char opener) {
   Frame frame;
   std::vector<ExprId> insides;
   for (auto& [rule, after] : by_rule) {
-    frame.emplace_back(rule, pool.either(std::move(after)));
+    frame.emplace_back(rule, pool.either(after));
     insides.push_back(pool.inside(rule, grammar_.rules[static_cast<std::size_t>(rule)].body));
   }
-  const StateId inside = state_of(pool.either(std::move(insides)));
+  const StateId inside = state_of(pool.either(insides));
   if (inside == kDead) return kDead;
   const auto [found, added] =
       frame_ids_.try_emplace(frame, static_cast<std::int32_t>(frames_.size()));
@@ -96,7 +96,7 @@ StateId Automaton::after(std::int32_t frame, std::int32_t closed) {
   for (const auto& [rule, then] : frames_[static_cast<std::size_t>(frame)]) {
     if (std::binary_search(ended.begin(), ended.end(), rule)) next.push_back(then);
   }
-  const StateId state = state_of(grammar_.pool->either(std::move(next)));
+  const StateId state = state_of(grammar_.pool->either(next));
   after_.emplace(key, state);
   return state;
 }

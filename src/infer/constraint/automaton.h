@@ -51,10 +51,7 @@ class Automaton {
   StateId shortened(StateId state, std::int64_t length);
 
   /// Whether it has grown so much that it is better made anew.
-  bool is_large() const {
-    return built_ > kMaxBuiltStates / 2 ||
-           grammar_.pool->effort() > ExpressionPool::kMaxExpressions / 2;
-  }
+  bool is_large() const { return built_ > kMaxBuiltStates / 2 || grammar_.pool->effort() > 0.5; }
   /// States with their table of actions, of a kilobyte each. More is an Error.
   static constexpr std::size_t kMaxBuiltStates = 50'000;
 

@@ -171,7 +171,7 @@ ExprId one_of(ExpressionPool& pool, const CodePoints& set, Spelling spelling) {
   for (const CodePoints::Range& range : plain.ranges()) {
     add_utf8(pool, range.first, range.last, parts);
   }
-  return pool.either(std::move(parts));
+  return pool.either(parts);
 }
 
 ExprId exactly(ExpressionPool& pool, std::string_view text, Spelling spelling) {

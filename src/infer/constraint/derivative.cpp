@@ -52,7 +52,7 @@ ExprId ExpressionPool::derive(ExprId id, unsigned char byte) {
         const ExprId after = derivative(part, byte);
         if (after != kNothing) left.push_back(after);
       }
-      return either(std::move(left));
+      return either(left);
     }
     case Kind::kBoth: {
       std::vector<ExprId> left = parts(id);
@@ -60,7 +60,7 @@ ExprId ExpressionPool::derive(ExprId id, unsigned char byte) {
         part = derivative(part, byte);
         if (part == kNothing) return kNothing;
       }
-      return both(std::move(left));
+      return both(left);
     }
     case Kind::kComplement:
       return complement(derivative(node.a, byte));
@@ -229,7 +229,7 @@ ExprId ExpressionPool::without_rules(ExprId id, const std::vector<char>& usable,
     case Kind::kEither: {
       std::vector<ExprId> kept;
       for (const ExprId part : parts(id)) kept.push_back(without_rules(part, usable, done));
-      result = either(std::move(kept));
+      result = either(kept);
       break;
     }
     case Kind::kRepeat:
@@ -261,7 +261,7 @@ ExprId ExpressionPool::shortened(ExprId id, std::int64_t length, int depth) {
     case Kind::kEither: {
       std::vector<ExprId> kept = parts(id);
       for (ExprId& part : kept) part = shortened(part, length, depth + 1);
-      result = either(std::move(kept));
+      result = either(kept);
       break;
     }
     case Kind::kInside:

@@ -13,7 +13,23 @@ std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   return hash * 0xBF58476D1CE4E5B9ULL;
 }
 
+[[noreturn]] void too_complex() {
+  fail(
+      "the grammar is too complex; use fewer alternatives and optional parts, shorter patterns or "
+      "smaller limits");
+}
+
 }  // namespace
+
+double ExpressionPool::effort() const {
+  return std::max(static_cast<double>(std::max(nodes_.size(), explored_)) / kMaxExpressions,
+                  static_cast<double>(joined_) / kMaxParts);
+}
+
+void ExpressionPool::count_parts(std::size_t count) {
+  joined_ += count;
+  if (joined_ > kMaxParts) too_complex();
+}
 
 std::size_t ExpressionPool::SetHash::operator()(const ByteSet& set) const {
   std::uint64_t hash = 0;
@@ -44,12 +60,7 @@ ExprId ExpressionPool::intern(Node node, std::span<const ExprId> parts) {
   for (std::uint64_t slot = hash(node, parts);; ++slot) {
     ExprId& entry = table_[slot & (table_.size() - 1)];
     if (entry < 0) {
-      if (nodes_.size() >= kMaxExpressions) {
-        fail(
-            "the grammar is too complex (more than {} expressions); use fewer alternatives, "
-            "shorter patterns or smaller limits",
-            kMaxExpressions);
-      }
+      if (nodes_.size() >= kMaxExpressions) too_complex();
       entry = static_cast<ExprId>(nodes_.size());
       node.first = static_cast<std::uint32_t>(parts_.size());
       parts_.insert(parts_.end(), parts.begin(), parts.end());
@@ -136,7 +147,7 @@ ExprId ExpressionPool::intern_parts(Kind kind, const std::vector<ExprId>& parts,
   return intern(node, parts);
 }
 
-ExprId ExpressionPool::either(std::vector<ExprId> given) {
+ExprId ExpressionPool::either(const std::vector<ExprId>& given) {
   std::vector<ExprId> flat;
   ByteSet set;
   for (const ExprId part : given) {
@@ -158,6 +169,7 @@ ExprId ExpressionPool::either(std::vector<ExprId> given) {
     }
   }
   if (!set.empty()) flat.push_back(bytes(set));
+  count_parts(flat.size());
   std::sort(flat.begin(), flat.end());
   flat.erase(std::unique(flat.begin(), flat.end()), flat.end());
   if (flat.empty()) return kNothing;
@@ -189,7 +201,7 @@ ExprId ExpressionPool::repeat(ExprId part, std::int64_t min, std::int64_t max) {
                  .max = max});
 }
 
-ExprId ExpressionPool::make_both(std::vector<ExprId> given) {
+ExprId ExpressionPool::make_both(const std::vector<ExprId>& given) {
   std::vector<ExprId> flat;
   for (const ExprId part : given) {
     if (nodes_[index(part)].kind == Kind::kBoth) {
@@ -210,8 +222,8 @@ ExprId ExpressionPool::make_both(std::vector<ExprId> given) {
   return intern_parts(Kind::kBoth, flat, nullable);
 }
 
-ExprId ExpressionPool::both(std::vector<ExprId> parts) {
-  const ExprId id = make_both(std::move(parts));
+ExprId ExpressionPool::both(const std::vector<ExprId>& parts) {
+  const ExprId id = make_both(parts);
   if (nodes_[index(id)].has_container) fail_internal("an intersection of containers");
   return !exploring_ && is_empty(id) ? kNothing : id;
 }

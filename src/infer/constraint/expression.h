@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -44,12 +43,12 @@ class ExpressionPool {
   ExprId literal(std::string_view text);
   ExprId concat(ExprId first, ExprId rest);
   ExprId concat(std::initializer_list<ExprId> parts);
-  ExprId either(std::vector<ExprId> parts);
+  ExprId either(const std::vector<ExprId>& parts);
   ExprId optional(ExprId part) { return either({kEmpty, part}); }
   /// At least `min`, at most `max` times (kUnlimited: any number).
   ExprId repeat(ExprId part, std::int64_t min, std::int64_t max);
   /// What matches all parts; kNothing if nothing does. No part holds a container.
-  ExprId both(std::vector<ExprId> parts);
+  ExprId both(const std::vector<ExprId>& parts);
   /// What `part` does not match. To be used inside both() only, for emptiness is checked there.
   ExprId complement(ExprId part);
   /// Decimal digits that, after digits worth `remainder`, make a multiple of `divisor`. A point
@@ -88,10 +87,11 @@ class ExpressionPool {
   ExprId shortened(ExprId id, std::int64_t length) { return shortened(id, length, 0); }
 
   std::size_t size() const { return nodes_.size(); }
-  /// Of what has been made and looked at so far, the larger.
-  std::size_t effort() const { return std::max(nodes_.size(), explored_); }
-  /// Of either; more is an Error that says the grammar is too complex.
+  /// How much of what it may cost it has cost: 1 is all. Beyond, there is an Error that says the
+  /// grammar is too complex, so that no pattern takes minutes.
+  double effort() const;
   static constexpr std::size_t kMaxExpressions = 1'000'000;
+  static constexpr std::size_t kMaxParts = 20'000'000;  ///< of alternatives put together, in all
 
  private:
   enum class Kind : std::uint8_t {
@@ -123,10 +123,11 @@ class ExpressionPool {
 
   static std::size_t index(ExprId id) { return static_cast<std::size_t>(id); }
   std::vector<ExprId> parts(ExprId id) const;
+  void count_parts(std::size_t count);
   ExprId intern(Node node, std::span<const ExprId> parts = {});
   ExprId intern_parts(Kind kind, const std::vector<ExprId>& parts, bool nullable);
   ExprId shortened(ExprId id, std::int64_t length, int depth);
-  ExprId make_both(std::vector<ExprId> parts);
+  ExprId make_both(const std::vector<ExprId>& parts);
   ExprId derive(ExprId id, unsigned char byte);
   bool is_empty(ExprId id);
   std::uint64_t hash(const Node& node, std::span<const ExprId> parts) const;
@@ -141,6 +142,7 @@ class ExpressionPool {
   std::unordered_map<ByteSet, ExprId, SetHash> set_ids_;
   bool exploring_ = false;    // is_empty is at work: both() takes parts as they are
   std::size_t explored_ = 0;  // expressions that is_empty has looked at in all
+  std::size_t joined_ = 0;    // parts of alternatives so far
   std::unordered_map<std::uint64_t, ExprId> derivatives_;
   std::unordered_map<ExprId, bool> empty_;
   std::unordered_map<ExprId, ExprId> shortened_;

@@ -15,7 +15,7 @@ ExprId unicode_escape(ExpressionPool& pool) {
   const auto set = [&](std::string_view digits) {
     std::vector<ExprId> parts;
     for (const char digit : digits) parts.push_back(pool.byte(static_cast<unsigned char>(digit)));
-    return pool.either(std::move(parts));
+    return pool.either(parts);
   };
   const ExprId hex = set("0123456789abcdefABCDEF");
   const ExprId three = pool.repeat(hex, 3, 3);
@@ -45,7 +45,7 @@ JsonText::JsonText(Grammar& grammar) : grammar_(grammar), pool_(*grammar.pool) {
   for (const char c : std::string_view("\"\\/bfnrt")) {
     spellings.push_back(pool_.literal(std::string{'\\', c}));
   }
-  character = pool_.either(std::move(spellings));
+  character = pool_.either(spellings);
   string = quoted(pool_.repeat(character, 0, kUnlimited));
   key_character = one_of(pool_, CodePoints::all(), Spelling::kJson);
 }

@@ -26,7 +26,7 @@ class Unsigned {
         fraction(limit.fraction.empty() && exclusive ? kNothing
                                                      : digits_at_most(limit.fraction, exclusive),
                  !limit.fraction.empty() || !exclusive)));
-    return pool_.either(std::move(choices));
+    return pool_.either(choices);
   }
 
   ExprId at_least(const Decimal& limit, bool exclusive) {
@@ -34,7 +34,7 @@ class Unsigned {
     choices.push_back(pool_.concat(pool_.literal(limit.whole),
                                    fraction(digits_at_least(limit.fraction, exclusive),
                                             limit.fraction.empty() && !exclusive)));
-    return pool_.either(std::move(choices));
+    return pool_.either(choices);
   }
 
  private:
@@ -65,7 +65,7 @@ class Unsigned {
                                       digits(limit.size() - i - 1, limit.size() - i - 1)}));
       prefix = pool_.concat(prefix, digit(limit[i], limit[i]));
     }
-    return pool_.either(std::move(choices));
+    return pool_.either(choices);
   }
 
   ExprId whole_above(const std::string& limit) {
@@ -80,7 +80,7 @@ class Unsigned {
                                       digits(limit.size() - i - 1, limit.size() - i - 1)}));
       prefix = pool_.concat(prefix, digit(limit[i], limit[i]));
     }
-    return pool_.either(std::move(choices));
+    return pool_.either(choices);
   }
 
   ExprId any_fraction() { return fraction(digits(1, places_), true); }
@@ -108,7 +108,7 @@ class Unsigned {
       choices.push_back(pool_.concat(prefix, pool_.repeat(pool_.byte('0'), limit.empty() ? 1 : 0,
                                                           static_cast<std::int64_t>(left))));
     }
-    return pool_.either(std::move(choices));
+    return pool_.either(choices);
   }
 
   ExprId digits_at_least(const std::string& limit, bool exclusive) {
@@ -131,7 +131,7 @@ class Unsigned {
         choices.push_back(pool_.both({more, pool_.concat(prefix, digits(1, left))}));
       }
     }
-    return pool_.either(std::move(choices));
+    return pool_.either(choices);
   }
 
   ExpressionPool& pool_;
@@ -191,7 +191,7 @@ ExprId within(ExpressionPool& pool, std::size_t places, const NumberLimits& limi
       all.push_back(at_most(pool, numbers, *limits.upper));
     }
   }
-  return pool.both(std::move(all));
+  return pool.both(all);
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ class Builder {
         for (const PatternNode& part : node.parts) {
           choices.push_back(build(part, left, right, reading));
         }
-        return pool_.either(std::move(choices));
+        return pool_.either(choices);
       }
       case Kind::kRepeat:
         return repeat(node, left, right, reading);

@@ -103,6 +103,7 @@ ExprId SchemaCompiler::distinct_items(const Alternative& alternative, const Conj
   const std::int64_t min = alternative.min_items;
   if (min > max) return kNothing;
   std::vector<ExprId> texts;
+  texts.reserve(values.size());
   for (const Schema& value : values) texts.push_back(text_.exactly_value(value));
   // `used`: a set of values, or the number of those that may not come any more. `count` stops where
   // it makes no difference.
@@ -122,7 +123,7 @@ ExprId SchemaCompiler::distinct_items(const Alternative& alternative, const Conj
       const std::size_t next = any_order ? used | std::size_t{1} << i : i + 1;
       choices.push_back(pool_.concat({text_.comma, texts[i], after(next, count + 1)}));
     }
-    return known[key] = pool_.either(std::move(choices));
+    return known[key] = pool_.either(choices);
   };
   std::vector<ExprId> choices;
   if (min == 0) choices.push_back(text_.gap);
@@ -130,7 +131,7 @@ ExprId SchemaCompiler::distinct_items(const Alternative& alternative, const Conj
     const std::size_t next = any_order ? std::size_t{1} << i : i + 1;
     choices.push_back(pool_.concat({text_.gap, texts[i], after(next, 1)}));
   }
-  return pool_.either(std::move(choices));
+  return pool_.either(choices);
 }
 
 }  // namespace tigerbot::constraint

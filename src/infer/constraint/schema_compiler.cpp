@@ -69,7 +69,7 @@ ExprId SchemaCompiler::value(const Conjunction& all) {
   if (const auto known = values_.find(all); known != values_.end()) return known->second;
   std::vector<ExprId> choices;
   for (const Alternative& one : reader_.read(all)) choices.push_back(alternative(one));
-  const ExprId result = pool_.either(std::move(choices));
+  const ExprId result = pool_.either(choices);
   values_.emplace(all, result);
   return result;
 }
@@ -102,7 +102,7 @@ ExprId SchemaCompiler::alternative(const Alternative& alternative) {
   }
   if ((types & json_type::kArray) != 0) choices.push_back(container(alternative, '['));
   if ((types & json_type::kObject) != 0) choices.push_back(container(alternative, '{'));
-  return pool_.either(std::move(choices));
+  return pool_.either(choices);
 }
 
 ExprId SchemaCompiler::listed_values(const Alternative& alternative) {
@@ -117,7 +117,7 @@ ExprId SchemaCompiler::listed_values(const Alternative& alternative) {
     }
     choices.push_back(text_.exactly_value(value));
   }
-  return pool_.either(std::move(choices));
+  return pool_.either(choices);
 }
 
 ExprId SchemaCompiler::multiples(const Decimal& divisor, const Alternative& alternative) {
@@ -178,7 +178,7 @@ ExprId SchemaCompiler::numbers(const Alternative& alternative, unsigned types) {
   } catch (const Error& error) {
     document_.refuse(*alternative.from, error.what());
   }
-  return pool_.both(std::move(parts));
+  return pool_.both(parts);
 }
 
 ExprId SchemaCompiler::string_body(const Alternative& alternative, bool one_spelling) {
@@ -216,7 +216,7 @@ ExprId SchemaCompiler::string_body(const Alternative& alternative, bool one_spel
       alternative.max_length < alternative.min_length) {
     return kNothing;
   }
-  return pool_.both(std::move(parts));
+  return pool_.both(parts);
 }
 
 ExprId SchemaCompiler::container(const Alternative& alternative, unsigned char opener) {

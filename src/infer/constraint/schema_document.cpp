@@ -113,7 +113,7 @@ void SchemaDocument::index(const Schema& part, const std::string& base, int dept
       std::string name = join_uri(base, id->get<std::string>());
       if (name.ends_with('#')) name.pop_back();
       if (name.starts_with('#')) {
-        named_.emplace(base + name, &part);
+        named_.emplace(std::string(base).append(name), &part);
       } else if (!name.empty()) {
         own = name;
         named_.emplace(own, &part);
@@ -156,7 +156,8 @@ const Schema& SchemaDocument::resolve(const std::string& reference, const Schema
     result = follow(*document, fragment);
     if (result == nullptr) result = follow(root_, fragment);
   } else {
-    for (const std::string& name : {target + "#" + fragment, "#" + fragment}) {
+    const std::string anchor = "#" + fragment;
+    for (const std::string& name : {target + anchor, anchor}) {
       const auto found = named_.find(name);
       if (result == nullptr && found != named_.end()) result = found->second;
     }

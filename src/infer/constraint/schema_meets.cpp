@@ -159,7 +159,7 @@ bool SchemaReader::strings_disjoint(const Alternative& a, const Alternative& b) 
           patterns_.find(pattern, PatternMatch::kSearch, PatternReading::kWide, alternative->from));
     }
   }
-  return pool_.both(std::move(all)) == kNothing;
+  return pool_.both(all) == kNothing;
 }
 
 bool SchemaReader::objects_disjoint(const Alternative& a, const Alternative& b, int depth) {

@@ -111,7 +111,7 @@ ExprId SchemaCompiler::property_list(const Alternative& alternative,
         choices.push_back(pool_.concat(property.pair, next[then]));
       }
       if (!property.required) choices.push_back(pairs[count]);
-      own_pairs[count] = pool_.either(std::move(choices));
+      own_pairs[count] = pool_.either(choices);
       const bool ends = may_end && (!counts || have >= min);
       own_next[count] =
           pool_.either({pool_.concat(text_.comma, own_pairs[count]), ends ? text_.gap : kNothing});
@@ -139,7 +139,7 @@ ExprId SchemaCompiler::property_name(const Alternative& alternative) {
       }
     }
   }
-  return pool_.either(std::move(choices));
+  return pool_.either(choices);
 }
 
 // Names that no schema lists, apart by which patterns they match: each kind has its own schemas.
@@ -160,8 +160,9 @@ ExprId SchemaCompiler::extra_properties(const Alternative& alternative,
                                  kMaxPatterns));
   }
   std::vector<ExprId> listed;
+  listed.reserve(names.size());
   for (const std::string& name : names) listed.push_back(exactly(pool_, name, Spelling::kJson));
-  const ExprId other = pool_.complement(pool_.either(std::move(listed)));
+  const ExprId other = pool_.complement(pool_.either(listed));
   const ExprId any_name = property_name(alternative);
   const auto pattern = [&](std::size_t i, PatternReading reading) {
     return patterns_.find(patterns[i], PatternMatch::kSearch, reading, alternative.from);
@@ -174,7 +175,7 @@ ExprId SchemaCompiler::extra_properties(const Alternative& alternative,
                          ? pattern(i, PatternReading::kNarrow)
                          : pool_.complement(pattern(i, PatternReading::kWide)));
     }
-    const ExprId key = pool_.both(std::move(name));
+    const ExprId key = pool_.both(name);
     if (key == kNothing) continue;
     Conjunction schemas;
     for (const ObjectPart& part : alternative.objects) {
@@ -191,7 +192,7 @@ ExprId SchemaCompiler::extra_properties(const Alternative& alternative,
     const ExprId meant = value(schemas);
     choices.push_back(pool_.concat({text_.quoted(key), text_.colon, meant}));
   }
-  return pool_.either(std::move(choices));
+  return pool_.either(choices);
 }
 
 }  // namespace tigerbot::constraint

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "infer/constraint/matcher.h"
 
 namespace tigerbot::testing {
@@ -127,6 +128,14 @@ TEST(Pattern, WhatIsNotSupportedIsRefusedByName) {
   EXPECT_NE(refused(std::string(300, '(') + std::string(300, ')')).find("deeper"),
             std::string::npos);
   EXPECT_EQ(refused("[\\w.+-]+@[\\w-]+\\.[a-z]{2,}"), "");
+}
+
+TEST(Pattern, NoPatternTakesMinutes) {
+  std::string optional;
+  for (int i = 0; i < 9000; ++i) optional += "a?";
+  EXPECT_THROW(Matcher(AnswerFormat::pattern(optional)).accepts(std::string(300, 'a')), Error);
+  optional.resize(1000);
+  EXPECT_TRUE(Matcher(AnswerFormat::pattern(optional)).accepts(std::string(300, 'a')));
 }
 
 TEST(Pattern, ChoicesAreLiteral) {
