@@ -5,19 +5,21 @@
 #   scripts/setup.sh                            packages, LibTorch and Arrow
 #   scripts/setup.sh --no-packages              LibTorch and Arrow only (packages come from elsewhere)
 #   scripts/setup.sh --no-arrow                 without Arrow: TigerBot then reads no Parquet
+#   scripts/setup.sh --tests                    also what only tests need (a browser)
 #   TIGERBOT_LIBTORCH=DIR scripts/setup.sh      without LibTorch; DIR holds include/ and lib/
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/common.sh
 . "$here/common.sh"
 
-with_packages=yes with_arrow=yes
+with_packages=yes with_arrow=yes lists=("$here/packages.txt")
 for argument in "$@"; do
   case $argument in
     --no-packages) with_packages=no ;;
     --no-arrow) with_arrow=no ;;
+    --tests) ! grep -q '^ID=debian' /etc/os-release || lists+=("$here/test_packages.txt") ;;
     -h | --help)
-      sed -n '2,9s/^# \{0,1\}//p' "$0"
+      sed -n '2,10s/^# \{0,1\}//p' "$0"
       exit 0
       ;;
     *) die "unknown option $argument; see scripts/setup.sh --help" ;;
@@ -28,7 +30,7 @@ done
 
 missing_packages() {
   local package
-  sed 's/#.*//' "$here/packages.txt" | while read -r package; do
+  sed 's/#.*//' "${lists[@]}" | while read -r package; do
     [ -n "$package" ] || continue
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
       printf '%s\n' "$package"

@@ -1,4 +1,5 @@
 #include "serve/service.h"
+#include "serve/web/web_assets.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +7,6 @@
 #include "base/error.h"
 #include "base/logging.h"
 #include "base/text.h"
-#include "serve/page.h"
 
 namespace tigerbot::serve {
 
@@ -89,8 +89,8 @@ const Service::Route* Service::find_route(const HttpRequest& request) const {
   const std::string method = request.method == "HEAD" ? "GET" : request.method;
   const auto [begin, end] = routes().equal_range(path);
   if (begin == end) {
-    if (find_page(path) != nullptr && method == "GET") return &kPage;
-    throw ApiError(find_page(path) == nullptr ? 404 : 405, "invalid_request_error",
+    if (find_web_asset(path) != nullptr && method == "GET") return &kPage;
+    throw ApiError(find_web_asset(path) == nullptr ? 404 : 405, "invalid_request_error",
                    fmt::format("there is no {} {} here; see /openapi.json", method, quote(path)),
                    "", "unknown_url");
   }
@@ -267,7 +267,7 @@ void Service::finished(const HttpRequest& request, const ExchangeRecord& record)
     path = request.path;
   } else if (request.path.starts_with("/v1/models/")) {
     path = "/v1/models/";
-  } else if (find_page(request.path) != nullptr) {
+  } else if (find_web_asset(request.path) != nullptr) {
     path = "page";
   }
   requests_.count(path, record.status);
