@@ -40,14 +40,44 @@ Engine::Engine(Decoder& decoder, const Tokenizer& tokenizer, const EngineOptions
       scheduler_({cache_.num_blocks(), options.block_size, options.prefill_chunk,
                   options.max_sequences, options.prefix_cache}),
       pieces_(std::min(decoder.config().vocab_size,
-                       tokenizer.padding_from.value_or(tokenizer.size()))) {}
+                       tokenizer.padding_from.value_or(tokenizer.size()))) {
+  const ModelConfig& config = decoder.config();
+  switch (options.rope_scaling) {
+    case RopeScaling::Kind::kNone:
+      break;
+    case RopeScaling::Kind::kLlama3:
+      fail("--rope-scaling must be none, linear, dynamic or yarn");
+    default:
+      if (config.family != ModelConfig::Family::kLlama) {
+        fail("--rope-scaling: a {} model has no rotary positions", config.model_type);
+      }
+      if (config.rope_scaling.kind != RopeScaling::Kind::kNone) {
+        fail("--rope-scaling: the model's config.json scales its rotary positions already");
+      }
+      if (!(options.rope_factor >= 1 && options.rope_factor <= 1024)) {
+        fail("--rope-factor must be from 1 to 1024");
+      }
+  }
+}
 
 Engine::~Engine() = default;
+
+std::int64_t Engine::context() const {
+  const std::int64_t trained = context_length(decoder_.config());
+  if (options_.rope_scaling == RopeScaling::Kind::kNone) return trained;
+  return static_cast<std::int64_t>(static_cast<double>(trained) * options_.rope_factor);
+}
+
+/// A function of the request alone: its prompt and what its answer may have.
+RotaryScale Engine::scale_of(const ActiveRequest& request) const {
+  return {options_.rope_scaling, options_.rope_factor,
+          static_cast<std::int64_t>(request.request.prompt.size()) + request.limit};
+}
 
 /// Tokens that an answer may have: as many as asked for, or fewer where the context ends.
 std::int64_t Engine::limit_of(const GenerationRequest& request) const {
   if (request.embedding) return 1;
-  const std::int64_t context = context_length(decoder_.config());
+  const std::int64_t context = this->context();
   if (context == 0) return request.max_new_tokens;
   return std::min(request.max_new_tokens,
                   context - static_cast<std::int64_t>(request.prompt.size()));
@@ -62,7 +92,7 @@ void Engine::check(const GenerationRequest& request) const {
       fail("token {} of the prompt is not among the model's {} pieces", id, vocabulary);
     }
   }
-  const std::int64_t context = context_length(decoder_.config());
+  const std::int64_t context = this->context();
   if (context > 0 && prompt + (request.embedding ? 0 : 1) > context) {
     fail("the prompt has {} tokens and the model's context is {}; shorten the prompt", prompt,
          context);
@@ -116,6 +146,12 @@ void Engine::submit(std::int64_t id, GenerationRequest request, Listener listene
   owner->unforked = owner->request.n - 1;
   owner->submitted = options_.clock();
   auto answer = std::make_unique<Answer>(owner, 0, tokenizer_);
+  const RotaryScale scale = scale_of(*owner);
+  const bool scaled = scale.kind != RopeScaling::Kind::kNone ||
+                      decoder_.config().rope_scaling.kind == RopeScaling::Kind::kDynamic;
+  if (scaled && scale.length > decoder_.config().max_position_embeddings) {
+    answer->salt = fmt::format("rotary length {}", scale.length);
+  }
   // Stored keys and values have no hidden states to take a mean of.
   answer->reuses_prefix = owner->request.embedding != Pooling::kMean;
   scheduler_.add(*answer);
@@ -234,6 +270,7 @@ at::Tensor Engine::run_model(const StepPlan& plan, std::vector<Rows>& rows) {
     if (answer.drafts) id = std::copy(answer.draft.begin(), answer.draft.end(), id);
     std::copy(answer.blocks.begin(), answer.blocks.end(),
               step.tables.blocks.data_ptr<std::int32_t>() + i * max_blocks);
+    step.rotary_scales.push_back(scale_of(*answer.owner));
     step.tables.context_lengths.push_back(static_cast<std::int32_t>(starts[i] + lengths[i]));
     // The last token of a prompt, and what was guessed after it; all of a text to take the mean of.
     std::int64_t count = 0;

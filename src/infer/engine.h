@@ -19,6 +19,7 @@
 namespace tigerbot {
 
 struct Answer;
+struct ActiveRequest;
 
 struct EngineOptions {
   std::int64_t block_size = 32;  ///< tokens of a cache block
@@ -32,6 +33,10 @@ struct EngineOptions {
   std::int64_t max_waiting = 0;
   /// A request that has waited so long without beginning ends (kTimeout). 0: no limit.
   std::chrono::milliseconds max_wait{0};
+  /// How rotary angles are stretched for requests whose prompt and longest answer together pass the
+  /// trained length, by that sum: kLinear, kDynamic (NTK) or kYarn. Shorter ones run as without.
+  RopeScaling::Kind rope_scaling = RopeScaling::Kind::kNone;
+  double rope_factor = 8;  ///< the context is this many trained lengths
   /// Whether prompts that begin alike are computed once.
   bool prefix_cache = true;
   /// Tokens that a lone answer guesses from what follows the same words earlier on, to be computed
@@ -77,6 +82,8 @@ class Engine {
   void abort(const std::string& message);
 
   EngineStatistics statistics() const;
+  /// Tokens that a prompt and its answer may have together; 0: no limit.
+  std::int64_t context() const;
   const EngineOptions& options() const { return options_; }
 
   /// One step of the model; whether anything is left to do.
@@ -95,6 +102,7 @@ class Engine {
     std::int64_t first, count;
   };
 
+  RotaryScale scale_of(const ActiveRequest& request) const;
   std::int64_t limit_of(const GenerationRequest& request) const;
   void expire();
   void propose();

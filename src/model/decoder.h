@@ -12,6 +12,7 @@
 #include "model/linear.h"
 #include "model/parameters.h"
 #include "model/recompute.h"
+#include "model/rope_table.h"
 #include "ops/ops.h"
 
 namespace tigerbot {
@@ -23,6 +24,9 @@ struct StepCache {
   /// The rows whose final hidden states are wanted, in increasing order; not given: all. A prompt
   /// needs its last token's alone.
   std::optional<std::vector<std::int64_t>> output_rows = std::nullopt;
+  /// How each sequence's rotary angles are scaled; empty: as the config says, by the tokens that
+  /// the cache holds.
+  std::vector<RotaryScale> rotary_scales{};
 };
 
 /// A decoder-only transformer: the Llama family (RMSNorm, RoPE, SwiGLU, grouped-query attention)

@@ -177,7 +177,9 @@ std::pair<at::Tensor, at::Tensor> LlamaDecoder::run_layer(
 
 at::Tensor LlamaDecoder::forward(const at::Tensor& ids, const Sequences& sequences,
                                  const StepCache* cache) {
-  const ops::RopeAngles angles = rope_.angles(sequences, whole_lengths(sequences, cache));
+  const ops::RopeAngles angles = cache && !cache->rotary_scales.empty()
+                                     ? rope_.angles(sequences, cache->rotary_scales)
+                                     : rope_.angles(sequences, whole_lengths(sequences, cache));
   at::Tensor x = embed_tokens_(ids);  // the residual stream, [tokens, hidden_size]
   pack_for(cache);
   if (cache && packed_ && packed_->layers) {

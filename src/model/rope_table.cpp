@@ -112,20 +112,49 @@ RopeFrequencies rope_frequencies(const ModelConfig& config, std::int64_t length)
 RopeTable::RopeTable(const ModelConfig& config)
     : config_(config), trained_(rope_frequencies(config, 0)) {}
 
+RopeFrequencies scaled_frequencies(const ModelConfig& config, const RotaryScale& scale) {
+  if (scale.kind == RopeScaling::Kind::kNone) return rope_frequencies(config, scale.length);
+  ModelConfig scaled = config;
+  scaled.rope_scaling = RopeScaling();
+  if (scale.length <= config.max_position_embeddings) return rope_frequencies(scaled, 0);
+  scaled.rope_scaling.kind = scale.kind;
+  scaled.rope_scaling.original_max_position_embeddings = config.max_position_embeddings;
+  scaled.rope_scaling.factor =
+      scale.kind == RopeScaling::Kind::kDynamic
+          ? scale.factor
+          : static_cast<double>(scale.length) / static_cast<double>(config.max_position_embeddings);
+  return rope_frequencies(scaled, scale.length);
+}
+
 ops::RopeAngles RopeTable::angles(const Sequences& sequences,
                                   const std::vector<std::int64_t>& lengths) const {
-  const bool stretched = config_.rope_scaling.kind == RopeScaling::Kind::kDynamic &&
-                         std::any_of(lengths.begin(), lengths.end(), [this](std::int64_t length) {
-                           return length > config_.max_position_embeddings;
-                         });
-  if (!stretched) return angles_at(sequences.positions, trained_);
+  std::vector<RotaryScale> scales;
+  scales.reserve(lengths.size());
+  for (const std::int64_t length : lengths) {
+    scales.push_back({RopeScaling::Kind::kNone, 1, length});
+  }
+  return angles(sequences, scales);
+}
 
+bool RopeTable::stretches(const RotaryScale& scale) const {
+  return scale.length > config_.max_position_embeddings &&
+         (scale.kind != RopeScaling::Kind::kNone ||
+          config_.rope_scaling.kind == RopeScaling::Kind::kDynamic);
+}
+
+ops::RopeAngles RopeTable::angles(const Sequences& sequences,
+                                  const std::vector<RotaryScale>& scales) const {
+  if (std::none_of(scales.begin(), scales.end(),
+                   [this](const RotaryScale& scale) { return stretches(scale); })) {
+    return angles_at(sequences.positions, trained_);
+  }
   std::vector<at::Tensor> cos, sin;
   for (std::int64_t i = 0; i < sequences.count(); ++i) {
     const at::Tensor positions =
         sequences.positions.slice(0, sequences.cu_seqlens[i], sequences.cu_seqlens[i + 1]);
+    const RotaryScale& scale = scales[static_cast<std::size_t>(i)];
     const ops::RopeAngles part =
-        angles_at(positions, rope_frequencies(config_, lengths[static_cast<std::size_t>(i)]));
+        angles_at(positions, stretches(scale) ? scaled_frequencies(config_, scale) : trained_);
     cos.push_back(part.cos);
     sin.push_back(part.sin);
   }
