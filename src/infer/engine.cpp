@@ -29,6 +29,14 @@ std::int64_t context_length(const ModelConfig& config) {
   return config.max_position_embeddings;
 }
 
+RopeScaling::Kind parse_rope_scaling(const std::string& name) {
+  if (name == "none") return RopeScaling::Kind::kNone;
+  if (name == "linear") return RopeScaling::Kind::kLinear;
+  if (name == "dynamic") return RopeScaling::Kind::kDynamic;
+  if (name == "yarn") return RopeScaling::Kind::kYarn;
+  fail("--rope-scaling: \"{}\" is not one of none, linear, dynamic, yarn", name);
+}
+
 Engine::Engine(Decoder& decoder, const Tokenizer& tokenizer, const EngineOptions& options)
     : decoder_(decoder),
       tokenizer_(tokenizer),

@@ -126,6 +126,10 @@ class Engine {
   EngineStatistics statistics_;
 };
 
+/// The kind that `--rope-scaling` names: "none", "linear", "dynamic" or "yarn"; an Error for
+/// others.
+RopeScaling::Kind parse_rope_scaling(const std::string& name);
+
 /// Tokens of context that a request of this model may use in all; 0 where the model sets no limit
 /// (ALiBi).
 std::int64_t context_length(const ModelConfig& config);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/toml.h"
+#include "infer/engine.h"
 
 namespace tigerbot::serve {
 
@@ -62,6 +63,8 @@ void ServeOptions::check() const {
   if (!(queue_timeout >= 0 && queue_timeout <= 86400)) {
     fail("--queue-timeout must be from 0 (no limit) to 86400 seconds");
   }
+  parse_rope_scaling(rope_scaling);
+  if (!(rope_factor >= 1 && rope_factor <= 1024)) fail("--rope-factor must be from 1 to 1024");
   if (temperature != -1 && !(temperature >= 0 && temperature <= 2)) {
     fail("--temperature must be from 0 to 2");
   }
@@ -128,6 +131,9 @@ std::vector<Setting> settings(ServeOptions& o) {
       {"queue-timeout", &o.queue_timeout, "Seconds that an answer may wait (503; 0: no limit)"},
       {"no-prefix-cache", &o.no_prefix_cache, "Compute every prompt anew"},
       {"prompt-lookup", &o.prompt_lookup, "Tokens that a lone answer guesses from its prompt"},
+      {"rope-scaling", &o.rope_scaling,
+       "Beyond the trained length: none, linear, dynamic (NTK) or yarn, by each request's length"},
+      {"rope-factor", &o.rope_factor, "With --rope-scaling, the context in trained lengths"},
       {"max-new-tokens", &o.max_new_tokens, "Longest answer (0: what the context holds)"},
       {"temperature", &o.temperature, "Where a request says none (-1: the model's own, else 1)"},
       {"top-p", &o.top_p, "Where a request says none (-1: the model's own, else 1)"},

@@ -41,6 +41,8 @@ struct ServeOptions {
   double queue_timeout = 120;
   bool no_prefix_cache = false;
   std::int64_t prompt_lookup = 0;
+  std::string rope_scaling = "none";
+  double rope_factor = 8;
   std::int64_t max_new_tokens = 0;
   double temperature = -1, top_p = -1;  ///< below 0: the model's own
 

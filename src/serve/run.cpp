@@ -86,9 +86,12 @@ std::vector<ModelEntry> model_entries(const ServeOptions& options) {
 
 /// As many tokens as are useful, within a quarter of the memory that is free.
 std::int64_t default_cache_tokens(const ModelConfig& config, const ServeOptions& options) {
-  const std::int64_t context = std::max<std::int64_t>(context_length(config), 4096);
+  std::int64_t context = std::max<std::int64_t>(context_length(config), 4096);
+  if (parse_rope_scaling(options.rope_scaling) != RopeScaling::Kind::kNone) {
+    context = static_cast<std::int64_t>(static_cast<double>(context) * options.rope_factor);
+  }
   const std::int64_t useful =
-      std::max(context, std::min(context, std::int64_t{2048}) * options.max_running);
+      std::max<std::int64_t>(context, std::min<std::int64_t>(context, 2048) * options.max_running);
   const auto bytes = KeyValueCache::bytes_per_token(config, at::kBFloat16);
   const auto room =
       static_cast<std::int64_t>(available_memory() / 4) / std::max<std::int64_t>(bytes, 1);
@@ -122,6 +125,8 @@ void load_models(Service& service, const ServeOptions& options) {
         std::chrono::milliseconds(static_cast<std::int64_t>(options.queue_timeout * 1000));
     engine.prefix_cache = !options.no_prefix_cache;
     engine.prompt_lookup = options.prompt_lookup;
+    engine.rope_scaling = parse_rope_scaling(options.rope_scaling);
+    engine.rope_factor = options.rope_factor;
     service.add(std::make_shared<ServingModel>(entry, serving));
   }
 }

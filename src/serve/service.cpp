@@ -1,5 +1,4 @@
 #include "serve/service.h"
-#include "serve/web/web_assets.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,6 +6,7 @@
 #include "base/error.h"
 #include "base/logging.h"
 #include "base/text.h"
+#include "serve/web/web_assets.h"
 
 namespace tigerbot::serve {
 

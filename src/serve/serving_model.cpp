@@ -17,7 +17,7 @@ ServingModel::ServingModel(const ModelEntry& entry, const ServingModelOptions& o
   }
   engine_ = std::make_unique<Engine>(model_->decoder(), model_->tokenizer(), options.engine);
   limits_.vocab_size = model_->files().config.vocab_size;
-  limits_.context_length = context_length(model_->files().config);
+  limits_.context_length = engine_->context();
   limits_.max_new_tokens = options.max_new_tokens;
   limits_.max_choices = options.engine.max_sequences;
   limits_.default_sampling = model_->default_sampling();

@@ -157,5 +157,24 @@ TEST(Access, ThePageIsServedWithAPolicyThatLetsNothingElseIn) {
   EXPECT_EQ(request(served.port(), "HEAD", "/").body, "");
 }
 
+TEST(Access, ThePageComesCompressedToThoseWhoTakeIt) {
+  ServedModel served;
+  for (const char* path :
+       {"/", "/app.js", "/lib/marked.min.js", "/lib/fonts/KaTeX_Main-Regular.woff2"}) {
+    const ClientAnswer plain = request(served.port(), "GET", path);
+    const ClientAnswer packed =
+        request(served.port(), "GET", path, "", {{"Accept-Encoding", "deflate, gzip"}});
+    EXPECT_EQ(plain.header("content-encoding"), "") << path;
+    EXPECT_EQ(packed.header("content-encoding"), "gzip") << path;
+    EXPECT_EQ(packed.body.substr(0, 2), "\x1f\x8b") << path;
+    EXPECT_NE(plain.body, packed.body) << path;
+    const ClientAnswer refused =
+        request(served.port(), "GET", path, "", {{"Accept-Encoding", "gzip;q=0"}});
+    EXPECT_EQ(refused.body, plain.body) << path;
+  }
+  EXPECT_EQ(request(served.port(), "GET", "/../app.js").status, 400);
+  EXPECT_EQ(request(served.port(), "GET", "/lib/").status, 404);
+}
+
 }  // namespace
 }  // namespace tigerbot::serve

@@ -113,7 +113,11 @@ class WebPage(unittest.TestCase):
         return self.one("#send").is_displayed()
 
     def texts(self):
-        return [element.text for element in self.all(".message .message-text")]
+        # In one script: the page may replace its elements between two calls.
+        return self.script("return [...document.querySelectorAll('.message .message-text')].map((e) => e.innerText.trim())")
+
+    def titles(self):
+        return self.script("return [...document.querySelectorAll('.conversation')].map((e) => e.innerText.trim())")
 
     def choose_language(self, name):
         self.one("#open-settings").click()
@@ -155,7 +159,7 @@ class WebPage(unittest.TestCase):
     def test_stop_keeps_what_came_and_hangs_up(self):
         self.server.answers = [Answer(["word "] * 400, pause=0.02)]
         self.ask("Go on", wait=False)
-        self.wait(lambda: self.all(".message.assistant") and self.all(".message.assistant")[0].text.count("word") > 3)
+        self.wait(lambda: "".join(self.texts()).count("word") > 3)
         self.one("#stop").click()
         self.wait(self.idle)
         self.assertIn("stopped", self.one(".speed").text)
@@ -191,16 +195,15 @@ class WebPage(unittest.TestCase):
         self.ask("Another")
         self.load()
         self.wait(lambda: len(self.all(".conversation")) >= 2)
-        titles = [element.text for element in self.all(".conversation")]
-        self.assertEqual(["Another", "Remember me"], titles[:2])
+        self.assertEqual(["Another", "Remember me"], self.titles()[:2])
         self.all(".conversation")[1].click()
         self.assertEqual(["Remember me", "Hello there."], self.texts())
         self.script("window.prompt = () => 'Renamed'")
         self.all("#conversation-list li")[1].find_elements(By.CSS_SELECTOR, ".small")[0].click()
-        self.wait(lambda: "Renamed" in [element.text for element in self.all(".conversation")])
+        self.wait(lambda: "Renamed" in self.titles())
         self.all("#conversation-list li")[1].find_elements(By.CSS_SELECTOR, ".small")[2].click()
         self.one("#confirm .danger").click()
-        self.wait(lambda: "Renamed" not in [element.text for element in self.all(".conversation")])
+        self.wait(lambda: "Renamed" not in self.titles())
 
     def test_nothing_that_a_model_writes_can_run(self):
         self.server.answers = [Answer([EVIL[i : i + 7] for i in range(0, len(EVIL), 7)])]

@@ -20,9 +20,9 @@ const WebAsset* find_web_asset(std::string_view request_path);
 /// The content itself, for the rare client that does not take gzip.
 std::string uncompressed(const WebAsset& asset);
 
-/// What every asset's answer must carry as its Content-Security-Policy: scripts, styles and fonts of
-/// this server only, nothing inline, no other host, no frame. Should something that a model wrote
-/// ever pass the page's sanitizer, it still cannot run or call home.
+/// What every asset's answer must carry as its Content-Security-Policy: scripts, styles and fonts
+/// of this server only, nothing inline, no other host, no frame. Should something that a model
+/// wrote ever pass the page's sanitizer, it still cannot run or call home.
 extern const std::string_view kContentSecurityPolicy;
 
 }  // namespace tigerbot::serve
