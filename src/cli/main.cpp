@@ -112,21 +112,20 @@ void describe(CLI::App& app) {
   app.footer("`tigerbot COMMAND --help` shows the options of a command, with an example.");
 }
 
-/// Reads a command line without running anything.
-void leave_undone(CLI::App& app) {
-  app.callback({});
-  for (CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
-    leave_undone(*sub);
-  }
-}
+/// Ends a reading of a command line that is not to be run.
+struct ReadToTheEnd {};
 
 /// What is wrong with arguments as a command of this program; "" if nothing is.
 std::string check_command(const std::vector<std::string>& arguments) {
   CLI::App app;
   describe(app);
-  leave_undone(app);
+  // Called when every option is read and before a command begins. (Taking the commands' own
+  // callbacks away would free the structs that their options are read into.)
+  app.parse_complete_callback([] { throw ReadToTheEnd{}; });
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const ReadToTheEnd&) {
+    return "";
   } catch (const CLI::ParseError& error) {
     return explain(app, error, arguments.empty() ? "" : arguments.front());
   }
