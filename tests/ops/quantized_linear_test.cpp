@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "ops/cpu/isa.h"
+#include "ops/quantized_parts.h"
 
 namespace tigerbot {
 namespace {
@@ -18,39 +19,6 @@ namespace {
 using cpu::Isa;
 
 constexpr Isa kAllIsas[] = {Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16};
-
-enum class Groups { kInOrder, kShuffled };
-
-/// Random parts with groups of `group` input features, the last one shorter where they do not
-/// divide `in`.
-ops::QuantizedParts random_parts(int bits, std::int64_t out, std::int64_t in, std::int64_t group,
-                                 Groups kind = Groups::kInOrder) {
-  const std::int64_t groups = (in + group - 1) / group;
-  ops::QuantizedParts parts;
-  parts.bits = bits;
-  parts.codes = at::randint(1 << bits, {out, in}, at::kLong).to(at::kByte);
-  parts.scales = (at::rand({groups, out}) * 0.1 + 0.01).to(at::kHalf);
-  parts.scales[0][0] = 1e-6;   // a subnormal
-  parts.scales[0][1] = -0.03;  // GGUF has negative ones
-  parts.zeros = at::randint((1 << bits) + 1, {groups, out}, at::kLong).to(at::kShort);
-  at::Tensor order = at::arange(in, at::kLong);
-  if (kind == Groups::kShuffled) order = at::randperm(in, at::kLong);
-  parts.group_of = order.div(group, "floor").to(at::kInt);
-  return parts;
-}
-
-/// weight[o][i] = scale * (code - zero) in float64, as the format defines it.
-at::Tensor plain_weight(const ops::QuantizedParts& parts) {
-  const at::Tensor groups = parts.group_of.to(at::kLong);
-  const at::Tensor scales = parts.scales.to(at::kDouble).index_select(0, groups).t();
-  const at::Tensor zeros = parts.zeros.to(at::kDouble).index_select(0, groups).t();
-  return scales * (parts.codes.to(at::kDouble) - zeros);
-}
-
-double largest_error(const at::Tensor& y, const at::Tensor& expected) {
-  const at::Tensor scale = expected.abs().mean();
-  return ((y.to(at::kDouble) - expected).abs() / (expected.abs() + scale)).max().item<double>();
-}
 
 class QuantizedEveryIsa : public testing::TestWithParam<std::tuple<Isa, at::ScalarType>> {
  protected:
@@ -83,7 +51,8 @@ TEST_P(QuantizedEveryIsa, ProductsEqualTheFloat64Reference) {
         const at::Tensor x = at::randn({rows, in}).to(type());
         const at::Tensor bias = at::randn({out}).to(type());
         const ops::QuantizedWeight weight(parts);
-        const at::Tensor expected = at::matmul(x.to(at::kDouble), plain_weight(parts).t());
+        const at::Tensor numbers = plain_weight(parts).to(type()).to(at::kDouble);
+        const at::Tensor expected = at::matmul(x.to(at::kDouble), numbers.t());
         EXPECT_LT(largest_error(ops::linear(x, weight), expected), tolerance())
             << bits << " bits, " << rows << " x " << in << " x " << out << " by " << group;
         EXPECT_LT(largest_error(ops::linear(x, weight, bias), expected + bias.to(at::kDouble)),
@@ -165,7 +134,7 @@ TEST(QuantizedWeight, WhatDoesNotFitIsNamed) {
   };
   using Parts = ops::QuantizedParts;
   EXPECT_EQ(message([](Parts&) {}), "");
-  EXPECT_NE(message([](Parts& p) { p.bits = 5; }).find("5 bits"), std::string::npos);
+  EXPECT_NE(message([](Parts& p) { p.bits = 9; }).find("9 bits"), std::string::npos);
   EXPECT_NE(message([](Parts& p) { p.codes[3][3] = 16; }).find("codes holds 16"),
             std::string::npos);
   EXPECT_NE(message([](Parts& p) { p.group_of[7] = 2; }).find("group_of holds 2"),

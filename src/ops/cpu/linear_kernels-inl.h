@@ -173,9 +173,23 @@ void rotate(void* head, const float* cos, const float* sin, std::int64_t half) {
   });
 }
 
-#include "ops/cpu/quantized_product-inl.h"
+template <class S>
+void finish(const float* totals, std::int64_t rows, const ProductOutput& output) {
+  using V = typename S::V;
+  const std::int64_t out_bytes = output.stride * S::kElementBytes;
+  auto* out = static_cast<char*>(output.out);
+  for (std::int64_t r = 0; r < rows; ++r, totals += 32, out += out_bytes) {
+    if (output.finish == Finish::kSwiglu) {
+      V both[1][2] = {{S::load_floats(totals, 16), S::load_floats(totals + 16, 16)}};
+      finish_tile<S, 1, 2>(both, output, out, out_bytes);
+    } else {
+      V one[1][1] = {{S::load_floats(totals, 16)}};
+      finish_tile<S, 1, 1>(one, output, out, out_bytes);
+    }
+  }
+}
 
 template <class S>
 constexpr LinearKernels make_linear_kernels() {
-  return {multiply<S>, rms_norm<S>, rotate<S>, multiply_quantized<S>};
+  return {multiply<S>, rms_norm<S>, rotate<S>, finish<S>};
 }

@@ -36,16 +36,6 @@ struct PanelLayout {
   std::int64_t panel_bytes = 0;
 };
 
-/// Sixteen output features of a quantized weight (ops/quantized_linear.h).
-struct QuantizedPanel {
-  const std::uint8_t* codes = nullptr;        ///< [pairs][16], or [pairs][2][16] where not nibbles
-  const std::uint16_t* scales = nullptr;      ///< float16 [groups][16]
-  const std::int16_t* zeros = nullptr;        ///< [groups][16]
-  const std::int32_t* group_words = nullptr;  ///< [groups + 1]: where each group's pairs begin
-  std::int64_t groups = 0;
-  bool nibbles = true;  ///< two codes a byte
-};
-
 struct LinearKernels {
   /// Rows of x times `panels` (<= kGroupPanels; kSwiglu: 2) panels. x rows are `x_stride` words of
   /// 4 bytes apart, and `words` long.
@@ -56,9 +46,9 @@ struct LinearKernels {
   void (*rms_norm)(const void* x, const float* weight, std::int64_t features, float eps, void* out);
   /// Turns the halves of a head in place: (a cos - b sin, b cos + a sin).
   void (*rotate)(void* head, const float* cos, const float* sin, std::int64_t half);
-  /// Rows of x times a panel of a quantized weight; `output` as in multiply, kSwiglu excepted.
-  void (*multiply_quantized)(const void* x, std::int64_t x_stride, std::int64_t rows,
-                             const QuantizedPanel& panel, const ProductOutput& output);
+  /// What becomes of sums that were made elsewhere: rows of `totals` are 32 floats, 16 of each of
+  /// one panel (kSwiglu: gate and up).
+  void (*finish)(const float* totals, std::int64_t rows, const ProductOutput& output);
 };
 
 /// The best kernels that this machine (and any limit on it) allows, for bfloat16 or float32.
