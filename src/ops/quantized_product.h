@@ -13,18 +13,18 @@
 /// How products with quantized weights are cut into units for threads and blocks for caches.
 namespace tigerbot::ops {
 
-/// Memory for `rows` rounded rows of a form, in one buffer of bytes() bytes, from a cache line on.
+/// Memory for both terms of `rows` rounded rows of a form, in one buffer of bytes() bytes, from a
+/// cache line on.
 class RoundedBuffer {
  public:
   RoundedBuffer(const InputForm& form, std::int64_t rows)
       : code_bytes_(form.blocks * cpu::kBlockFeatures),
         scale_count_(round_up(form.blocks)),
         correction_count_(round_up(form.units())),
+        chunks_((form.blocks + cpu::kChunkBlocks - 1) / cpu::kChunkBlocks),
         rows_(rows) {}
 
-  std::int64_t bytes() const {
-    return (rows_ * (code_bytes_ + 4 * (scale_count_ + correction_count_)) + 63) / 64 * 64;
-  }
+  std::int64_t bytes() const { return 2 * term_bytes() + (rows_ * chunks_ * 2 + 63) / 64 * 64; }
 
   cpu::RoundedRows place(std::byte* memory) const {
     cpu::RoundedRows rows;
@@ -35,13 +35,19 @@ class RoundedBuffer {
     rows.code_stride = code_bytes_;
     rows.scale_stride = scale_count_;
     rows.correction_stride = correction_count_;
+    rows.rest_bytes = term_bytes();
+    rows.present = reinterpret_cast<std::uint16_t*>(memory + 2 * term_bytes());
+    rows.present_stride = chunks_;
     return rows;
   }
 
  private:
+  std::int64_t term_bytes() const {
+    return (rows_ * (code_bytes_ + 4 * (scale_count_ + correction_count_)) + 63) / 64 * 64;
+  }
   static std::int64_t round_up(std::int64_t n) { return (n + 7) / 8 * 8; }
 
-  std::int64_t code_bytes_, scale_count_, correction_count_, rows_;
+  std::int64_t code_bytes_, scale_count_, correction_count_, chunks_, rows_;
 };
 
 /// Cuts rows x panels into units of like work: runs of panels for few rows, else pairs of panels

@@ -127,21 +127,11 @@ void InputForm::round(const void* x, const cpu::RoundedRows& row) const {
     kernels.round_row(from, features, correction, unit, row);
     return;
   }
-  constexpr std::int64_t kAtOnce = 256;
-  std::uint16_t gathered[kAtOnce];
-  const std::int64_t places = blocks * cpu::kBlockFeatures;
-  for (std::int64_t first = 0; first < places; first += kAtOnce) {
-    const std::int64_t count = std::min(kAtOnce, places - first);
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::int32_t feature = order[first + i];
-      gathered[i] = feature < features ? from[feature] : std::uint16_t{0};
-    }
-    cpu::RoundedRows part = row;
-    part.codes += first;
-    part.scales += first / cpu::kBlockFeatures;
-    part.corrections += first / unit;
-    kernels.round_row(gathered, count, correction, unit, part);
+  std::vector<std::uint16_t> gathered(static_cast<std::size_t>(blocks * cpu::kBlockFeatures));
+  for (std::size_t i = 0; i < gathered.size(); ++i) {
+    gathered[i] = order[i] < features ? from[order[i]] : std::uint16_t{0};
   }
+  kernels.round_row(gathered.data(), std::ssize(gathered), correction, unit, row);
 }
 
 QuantizedWeight::QuantizedWeight(const QuantizedParts& parts) : bits_(parts.bits) {

@@ -4,6 +4,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 
@@ -85,28 +86,46 @@ inline at::Tensor plain_weight(const ops::QuantizedParts& parts) {
   return scales * codes + offsets;
 }
 
+/// The number halfway in the patterns of bits between those that are not 0.
+inline float typical(const std::vector<float>& scales) {
+  std::int64_t sum = 0, used = 0;
+  for (const float scale : scales) {
+    sum += std::bit_cast<std::int32_t>(scale);
+    used += scale != 0;
+  }
+  return std::bit_cast<float>(static_cast<std::int32_t>(used == 0 ? 0 : sum / used));
+}
+
 /// x [rows, in] rounded to 8 bits in blocks of 32 of the features in order (each group padded to
-/// whole units), in float64.
+/// whole units), twice where a block's scale is cpu::kCoarseBlock times the row's typical one; in
+/// float64.
 inline at::Tensor rounded_activations(const at::Tensor& x, const ops::InputForm& form) {
   const at::Tensor wide = x.to(at::kFloat);
   at::Tensor rounded = at::zeros(x.sizes(), at::kDouble);
   for (std::int64_t row = 0; row < x.size(0); ++row) {
-    for (std::int64_t b = 0; b < form.blocks; ++b) {
+    const float* from = wide.const_data_ptr<float>() + row * x.size(1);
+    double* to = rounded.mutable_data_ptr<double>() + row * x.size(1);
+    const auto each = [&](std::int64_t b, const auto& fn) {
+      for (std::int64_t i = 32 * b; i < 32 * b + 32; ++i) {
+        const std::int64_t feature = form.order != nullptr ? form.order[i] : i;
+        if (feature < x.size(1)) fn(feature);
+      }
+    };
+    const auto add_term = [&](std::int64_t b) {
+      const auto left = [&](std::int64_t i) { return static_cast<float>(from[i] - to[i]); };
       float largest = 0;
-      const auto each = [&](const auto& fn) {
-        for (std::int64_t i = 32 * b; i < 32 * b + 32; ++i) {
-          const std::int64_t feature = form.order != nullptr ? form.order[i] : i;
-          if (feature < x.size(1))
-            fn(feature, wide.const_data_ptr<float>()[row * x.size(1) + feature]);
-        }
-      };
-      each([&](std::int64_t, float value) { largest = std::max(largest, std::fabs(value)); });
+      each(b, [&](std::int64_t i) { largest = std::max(largest, std::fabs(left(i))); });
       const float scale = largest * (1.0F / 127.0F);
-      each([&](std::int64_t feature, float value) {
-        const float code = largest > 0 ? std::nearbyint(value * (127.0F / largest)) : 0.0F;
-        rounded.mutable_data_ptr<double>()[row * x.size(1) + feature] =
-            static_cast<double>(scale) * static_cast<double>(code);
+      each(b, [&](std::int64_t i) {
+        const float code = largest > 0 ? std::nearbyint(left(i) * (127.0F / largest)) : 0.0F;
+        to[i] += static_cast<double>(scale) * static_cast<double>(code);
       });
+      return scale;
+    };
+    std::vector<float> scales;
+    for (std::int64_t b = 0; b < form.blocks; ++b) scales.push_back(add_term(b));
+    for (std::int64_t b = 0; b < form.blocks; ++b) {
+      if (scales[static_cast<std::size_t>(b)] > cpu::kCoarseBlock * typical(scales)) add_term(b);
     }
   }
   return rounded;

@@ -11,9 +11,19 @@ struct Chunk {
   const std::uint8_t* codes[2];
   const float* scales;   // [panel][unit of the chunk][16]
   const float* offsets;  // the same, or null
-  std::int64_t blocks;
-  bool first;  // totals begin here
+  std::int64_t blocks;   // at most kChunkBlocks
+  bool first;            // totals begin here
 };
+
+/// Which of `blocks` blocks from the start of x are to be multiplied: all, or those that any row
+/// has.
+inline std::uint32_t blocks_of(const RoundedRows& x, int rows, std::int64_t blocks) {
+  const std::uint32_t all = (1U << blocks) - 1;
+  if (x.present == nullptr) return all;
+  std::uint32_t any = 0;
+  for (int r = 0; r < rows; ++r) any |= x.present[r * x.present_stride];
+  return any & all;
+}
 
 template <class S>
 inline __attribute__((always_inline)) typename S::V unit_scale(const QuantizedPanel& panel,
@@ -74,10 +84,11 @@ void unpack_nibbles(const std::uint8_t* from, std::int64_t blocks, std::uint8_t*
   }
 }
 
-/// totals += kRows rows times kPanels panels, over one chunk. kNibbles: codes lie two a byte;
-/// kSmall: they are below 16.
+/// totals += kRows rows times kPanels panels, over the blocks of a chunk. kNibbles: codes lie two a
+/// byte; kSmall: they are below 16.
 template <class S, int kRows, int kPanels, bool kNibbles, bool kSmall, bool kOffset, int kUnit>
-__attribute__((noinline)) void dot_tile(const RoundedRows& x, const Chunk& chunk, float* totals) {
+__attribute__((noinline)) void dot_tile(const RoundedRows& x, const Chunk& chunk,
+                                        std::uint32_t blocks, float* totals) {
   using V = typename S::V;
   using I = typename S::I;
   constexpr int kUnits = 32 / kUnit;  // of a block
@@ -90,12 +101,13 @@ __attribute__((noinline)) void dot_tile(const RoundedRows& x, const Chunk& chunk
       total[r][p] = chunk.first ? S::zero() : S::load_floats(totals + 32 * r + 16 * p, 16);
     }
   }
-  const std::int8_t* left = x.codes;
   const std::int64_t stride = x.code_stride;
-  const std::uint8_t* codes[kPanels];
+  for (std::uint32_t todo = blocks; todo != 0; todo &= todo - 1) {
+    const std::int64_t b = __builtin_ctz(todo);
+    const std::int8_t* left = x.codes + 32 * b;
+    const std::uint8_t* codes[kPanels];
 #pragma GCC unroll 4
-  for (int p = 0; p < kPanels; ++p) codes[p] = chunk.codes[p];
-  for (std::int64_t b = 0; b < chunk.blocks; ++b) {
+    for (int p = 0; p < kPanels; ++p) codes[p] = chunk.codes[p] + b * kBlockBytes;
 #pragma GCC unroll 2
     for (int u = 0; u < kUnits; ++u) {
       const std::int64_t unit = b * kUnits + u;
@@ -163,9 +175,6 @@ __attribute__((noinline)) void dot_tile(const RoundedRows& x, const Chunk& chunk
         }
       }
     }
-    left += 32;
-#pragma GCC unroll 4
-    for (int p = 0; p < kPanels; ++p) codes[p] += kBlockBytes;
   }
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
@@ -178,7 +187,10 @@ __attribute__((noinline)) void dot_tile(const RoundedRows& x, const Chunk& chunk
 template <class S, int kRows, int kPanels, bool kNibbles, bool kSmall, bool kOffset, int kUnit>
 void dot_rows(RoundedRows x, std::int64_t rows, const Chunk& chunk, float* totals) {
   for (; rows >= kRows; rows -= kRows) {
-    dot_tile<S, kRows, kPanels, kNibbles, kSmall, kOffset, kUnit>(x, chunk, totals);
+    const std::uint32_t blocks = blocks_of(x, kRows, chunk.blocks);
+    if (chunk.first || blocks != 0) {
+      dot_tile<S, kRows, kPanels, kNibbles, kSmall, kOffset, kUnit>(x, chunk, blocks, totals);
+    }
     x = x.from(kRows);
     totals += 32 * kRows;
   }
@@ -205,6 +217,30 @@ void dot_chunk(const RoundedRows& x, std::int64_t rows, bool offset, int unit, c
   }
 }
 
+/// One chunk of one or two panels; `like` says how they lie. `stream`: codes lie as in memory.
+template <class S>
+void dot_panels(const RoundedRows& x, std::int64_t rows, const QuantizedPanel& like, int count,
+                bool stream, const Chunk& chunk, float* totals) {
+  const bool offset = like.offset_kind != OffsetKind::kMiddle;
+  if (count == 2) {
+    if constexpr (S::kTilePanels == 2) {
+      if (like.nibbles) {
+        dot_chunk<S, S::kTileRows, 2, false, S::kNarrowDot>(x, rows, offset, like.unit, chunk,
+                                                            totals);
+      } else {
+        dot_chunk<S, S::kTileRows, 2, false, false>(x, rows, offset, like.unit, chunk, totals);
+      }
+    }
+  } else if (!like.nibbles) {
+    dot_chunk<S, S::kStreamRows, 1, false, false>(x, rows, offset, like.unit, chunk, totals);
+  } else if (stream) {
+    dot_chunk<S, S::kStreamRows, 1, true, S::kNarrowDot>(x, rows, offset, like.unit, chunk, totals);
+  } else {
+    dot_chunk<S, S::kStreamRows, 1, false, S::kNarrowDot>(x, rows, offset, like.unit, chunk,
+                                                          totals);
+  }
+}
+
 /// One or two panels, chunk after chunk. Few rows: codes are unpacked in the registers.
 template <class S>
 void multiply_panels(RoundedRows x, std::int64_t rows, const QuantizedPanel* panels, int count,
@@ -213,7 +249,6 @@ void multiply_panels(RoundedRows x, std::int64_t rows, const QuantizedPanel* pan
   alignas(64) float scales[2 * kChunkFloats];
   alignas(64) float offsets[2 * kChunkFloats];
   const QuantizedPanel& one = panels[0];
-  const bool offset = one.offset_kind != OffsetKind::kMiddle;
   const std::int64_t units = 32 / one.unit;  // of a block
   const std::int64_t block_bytes = one.nibbles ? 256 : 512;
   const bool stream = rows <= kQuantizedStreamRows;
@@ -236,24 +271,15 @@ void multiply_panels(RoundedRows x, std::int64_t rows, const QuantizedPanel* pan
     part.codes += first * kBlockFeatures;
     part.scales += first;
     part.corrections += first * units;
-    if (count == 2) {
-      if constexpr (S::kTilePanels == 2) {
-        if (one.nibbles) {
-          dot_chunk<S, S::kTileRows, 2, false, S::kNarrowDot>(part, rows, offset, one.unit, chunk,
-                                                              totals);
-        } else {
-          dot_chunk<S, S::kTileRows, 2, false, false>(part, rows, offset, one.unit, chunk, totals);
-        }
-      }
-    } else if (!one.nibbles) {
-      dot_chunk<S, S::kStreamRows, 1, false, false>(part, rows, offset, one.unit, chunk, totals);
-    } else if (stream) {
-      dot_chunk<S, S::kStreamRows, 1, true, S::kNarrowDot>(part, rows, offset, one.unit, chunk,
-                                                           totals);
-    } else {
-      dot_chunk<S, S::kStreamRows, 1, false, S::kNarrowDot>(part, rows, offset, one.unit, chunk,
-                                                            totals);
-    }
+    part.present = nullptr;  // all
+    part.present_stride = 0;
+    dot_panels<S>(part, rows, one, count, stream, chunk, totals);
+    // The second term, of the few blocks that have one, finds the codes in the first-level cache.
+    chunk.first = false;
+    RoundedRows rest = part.rest();
+    rest.present = x.present + first / kChunkBlocks;
+    rest.present_stride = x.present_stride;
+    dot_panels<S>(rest, rows, one, count, stream, chunk, totals);
   }
 }
 
@@ -299,32 +325,80 @@ void dequantize_units(const QuantizedPanel& panel, std::int64_t first, std::int6
   }
 }
 
-/// Codes of a row and what goes with them, block after block; S rounds one block.
+inline __attribute__((always_inline)) std::int32_t correction_of(Correction kind, float scale,
+                                                                 std::int32_t sum) {
+  switch (kind) {
+    case Correction::kMiddle8:
+      return -8 * sum;
+    case Correction::kMiddle128:
+      return -128 * sum;
+    case Correction::kScaledSum:
+      break;
+  }
+  return __builtin_bit_cast(std::int32_t, scale * static_cast<float>(sum));
+}
+
+/// What scale * codes leave of x, as bfloat16 cut short: it has more bits than the next codes take.
+inline void leave(const std::uint16_t* x, int count, float scale, const std::int8_t* codes,
+                  std::uint16_t* left) {
+  for (int i = 0; i < count; ++i) {
+    const float value = __builtin_bit_cast(float, static_cast<std::uint32_t>(x[i]) << 16);
+    const float rest = value - scale * static_cast<float>(codes[i]);
+    left[i] = static_cast<std::uint16_t>(__builtin_bit_cast(std::uint32_t, rest) >> 16);
+  }
+}
+
+/// One term of one block: its codes, scale and corrections.
+template <class S>
+inline void round_term(const std::uint16_t* x, int count, Correction correction, int unit,
+                       const RoundedRows& term, std::int64_t block) {
+  const std::int64_t units = 32 / unit;
+  std::int32_t sums[2];
+  const float scale = S::round_block(x, count, term.codes + 32 * block, sums);
+  term.scales[block] = scale;
+  if (unit == 32) sums[0] += sums[1];
+  for (std::int64_t u = 0; u < units; ++u) {
+    term.corrections[block * units + u] = correction_of(correction, scale, sums[u]);
+  }
+}
+
+/// A scale like most of them: patterns of bits, as whole numbers, rise like logarithms.
+inline float typical_scale(const float* scales, std::int64_t count) {
+  std::int64_t sum = 0, used = 0;
+  for (std::int64_t b = 0; b < count; ++b) {
+    const auto bits = __builtin_bit_cast(std::int32_t, scales[b]);
+    sum += bits;
+    used += bits != 0;
+  }
+  return __builtin_bit_cast(float, static_cast<std::int32_t>(used == 0 ? 0 : sum / used));
+}
+
 template <class S>
 void round_row(const std::uint16_t* x, std::int64_t features, Correction correction, int unit,
                const RoundedRows& row) {
-  const std::int64_t units = 32 / unit;
-  for (std::int64_t first = 0, b = 0; first < features; first += 32, ++b) {
-    const std::int64_t left = features - first;
-    std::int32_t sums[2];
-    const float scale =
-        S::round_block(x + first, left < 32 ? static_cast<int>(left) : 32, row.codes + first, sums);
-    row.scales[b] = scale;
-    if (unit == 32) sums[0] += sums[1];
-    for (std::int64_t u = 0; u < units; ++u) {
-      std::int32_t& kept = row.corrections[b * units + u];
-      switch (correction) {
-        case Correction::kMiddle8:
-          kept = -8 * sums[u];
-          break;
-        case Correction::kMiddle128:
-          kept = -128 * sums[u];
-          break;
-        case Correction::kScaledSum:
-          kept = __builtin_bit_cast(std::int32_t, scale * static_cast<float>(sums[u]));
-          break;
-      }
+  const std::int64_t blocks = (features + 31) / 32;
+  const auto count_of = [&](std::int64_t b) {
+    return features - 32 * b < 32 ? static_cast<int>(features - 32 * b) : 32;
+  };
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    round_term<S>(x + 32 * b, count_of(b), correction, unit, row, b);
+  }
+  const float large = kCoarseBlock * typical_scale(row.scales, blocks);
+  const RoundedRows rest = row.rest();
+  for (std::int64_t b = 0; b < blocks; ++b) {
+    std::uint16_t& present = row.present[b / kChunkBlocks];
+    if (b % kChunkBlocks == 0) present = 0;
+    if (row.scales[b] > large) {
+      present = static_cast<std::uint16_t>(present | 1U << (b % kChunkBlocks));
+      std::uint16_t left[32] = {};
+      leave(x + 32 * b, count_of(b), row.scales[b], row.codes + 32 * b, left);
+      round_term<S>(left, 32, correction, unit, rest, b);
+      continue;
     }
+    // Zeros: the product may run over this block for another row's sake.
+    __builtin_memset(rest.codes + 32 * b, 0, 32);
+    rest.scales[b] = 0;
+    for (std::int64_t u = 0; u < 32 / unit; ++u) rest.corrections[b * (32 / unit) + u] = 0;
   }
 }
 

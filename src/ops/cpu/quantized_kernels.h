@@ -6,8 +6,10 @@
 
 /// The inner loops of products with quantized weights (ops/quantized_weight.h), one table of them
 /// for each instruction set. Activations are rounded to 8 bits in blocks of 32 features, so that a
-/// block's products are exact integers; blocks are then scaled and summed in float32 in order. An
-/// output's bits so depend on nothing but its row, its weights and the instruction set.
+/// block's products are exact integers; a block with features far larger than the row's other
+/// blocks have would lose the small ones, and gets a second term of 8 bits for what the first one
+/// leaves. Blocks are then scaled and summed in float32 in order. An output's bits so depend on
+/// nothing but its row, its weights and the instruction set.
 namespace tigerbot::cpu {
 
 /// Input features that share a scale of the activations.
@@ -15,6 +17,9 @@ inline constexpr std::int64_t kBlockFeatures = 32;
 /// Blocks that a kernel unpacks and scales at once: 512 features, so that two panels of them stay
 /// in the first-level cache.
 inline constexpr std::int64_t kChunkBlocks = 16;
+/// A block whose scale is this many times the row's typical one gets a second term. Measured on
+/// SmolLM2-135M: docs/quantization.md.
+inline constexpr float kCoarseBlock = 1.5F;
 /// Rows of one call at most.
 inline constexpr std::int64_t kQuantizedRows = 120;
 /// Up to this many rows read the codes as they lie in memory; more share unpacked ones.
@@ -58,7 +63,8 @@ enum class Correction {
   kScaledSum,  ///< scale * sum, as float32: times the offset it is what the offset adds
 };
 
-/// Rows of activations, rounded: x ~ scale * code. Strides are between rows, in elements.
+/// Rows of activations: x ~ scale * code, and the same of rest() where a block is present there.
+/// Strides are between rows, in elements.
 struct RoundedRows {
   std::int8_t* codes = nullptr;         ///< [blocks * 32], zeros past the last feature
   float* scales = nullptr;              ///< [blocks]
@@ -66,18 +72,30 @@ struct RoundedRows {
   std::int64_t code_stride = 0;
   std::int64_t scale_stride = 0;
   std::int64_t correction_stride = 0;
+  std::int64_t rest_bytes = 0;       ///< from each of the arrays to the second term's
+  std::uint16_t* present = nullptr;  ///< [chunks]: bit b, whether block b of the chunk has a rest
+  std::int64_t present_stride = 0;
 
+  /// The second term, zeros where a block has none.
+  RoundedRows rest() const {
+    RoundedRows part = *this;
+    part.codes += rest_bytes;
+    part.scales += rest_bytes / 4;
+    part.corrections += rest_bytes / 4;
+    return part;
+  }
   RoundedRows from(std::int64_t row) const {
     RoundedRows part = *this;
     part.codes += row * code_stride;
     part.scales += row * scale_stride;
     part.corrections += row * correction_stride;
+    part.present += row * present_stride;
     return part;
   }
 };
 
 struct QuantizedKernels {
-  /// Rounds `features` bfloat16 numbers to one row's codes, scales and corrections.
+  /// Turns `features` bfloat16 numbers into one row's codes, scales and corrections, both terms.
   void (*round_row)(const std::uint16_t* x, std::int64_t features, Correction correction, int unit,
                     const RoundedRows& row);
   /// totals[r][16 * p + output] = rows of x (at most kQuantizedRows) times `count` (1 or 2) panels
