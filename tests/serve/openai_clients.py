@@ -330,7 +330,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("tigerbot", nargs="?", default="build/tigerbot")
     arguments = parser.parse_args()
-    with Server(arguments.tigerbot, [CHAT]) as server:
+    # A busy machine may take longer for an answer than servers wait for by default.
+    with Server(arguments.tigerbot, [CHAT], ["--drain-timeout", "600"]) as server:
         drained(server)
     with Server(arguments.tigerbot, [CHAT, ENCODER]) as server:
         client = openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0)
