@@ -22,6 +22,7 @@ namespace {
 struct ChatOptions {
   ModelOptions model;
   SamplingFlags sampling;
+  EngineFlags engine;
   std::string system;
 };
 
@@ -102,10 +103,11 @@ void answer(Conversation& conversation, const std::string& line) {
 }
 
 void run(const ChatOptions& options) {
+  const EngineOptions engine = options.engine.options();
   LanguageModel model(options.model.prepare(), options.model.parsed_dtype(),
                       options.model.parsed_device());
   model.chat_template();  // that it is there is known before the first question
-  Conversation conversation(model, options.sampling.request(model));
+  Conversation conversation(model, options.sampling.request(model), engine);
   conversation.set_system(options.system);
   struct sigaction action = {};
   action.sa_handler = on_interrupt;  // no SA_RESTART: reading a line is interrupted too
@@ -149,6 +151,7 @@ void add_chat_command(CLI::App& app) {
   options->model.add(command);
   command.add_option("--system", options->system, "The system message");
   options->sampling.add(command);
+  options->engine.add(command);
   command.footer("Example:\n  tigerbot chat smollm2-135m-instruct --system \"Answer briefly.\"");
   command.callback([options] { run(*options); });
 }

@@ -18,6 +18,7 @@ namespace {
 struct GenerateOptions {
   ModelOptions model;
   SamplingFlags sampling;
+  EngineFlags engine;
   AnswerFormatFlags format;
   std::string prompt;
   std::string system;
@@ -52,10 +53,11 @@ void generate_one(LanguageModel& model, const GenerateOptions& options, Generati
     request.prompt = model.encode_chat(messages_json(messages));
   }
   request.stop_token_ids = model.stop_token_ids();
-  EngineOptions engine_options;
+  EngineOptions engine_options = options.engine.options();
   engine_options.cache_tokens =
       static_cast<std::int64_t>(request.prompt.size()) + request.max_new_tokens;
-  if (const std::int64_t context = context_length(model.files().config); context > 0) {
+  if (const std::int64_t context = context_length(model.files().config, engine_options);
+      context > 0) {
     engine_options.cache_tokens = std::min(engine_options.cache_tokens, context);
   }
   Engine engine(model.decoder(), model.tokenizer(), engine_options);
@@ -93,7 +95,8 @@ void generate_many(LanguageModel& model, const GenerateOptions& options,
   batch.request = std::move(request);
   batch.system = options.system;
   batch.raw = options.raw;
-  batch.max_sequences = options.batch;
+  batch.engine = options.engine.options();
+  batch.engine.max_sequences = options.batch;
   const BatchResult result = generate_batch(model, batch);
   if (options.json) {
     print_json({{"requests", result.requests},
@@ -122,6 +125,7 @@ void run(const GenerateOptions& options) {
     fail("--raw leaves the chat template out, and --system needs it; give one of them");
   }
   const std::optional<AnswerFormat> format = options.format.format();
+  options.engine.options();  // an error of theirs is known before the model is read
   LanguageModel model(options.model.prepare(), options.model.parsed_dtype(),
                       options.model.parsed_device());
   GenerationRequest request = make_request(model, options, format);
@@ -147,6 +151,7 @@ void add_generate_command(CLI::App& app) {
   command.add_option("--batch-size", options->batch, "Rows of --input at a time")
       ->capture_default_str();
   options->sampling.add(command);
+  options->engine.add(command);
   options->format.add(command);
   command.add_flag("--json", options->json, "One JSON object on stdout");
   command.footer(

@@ -71,6 +71,25 @@ GenerationRequest SamplingFlags::request(const LanguageModel& model) const {
   return request;
 }
 
+void EngineFlags::add(CLI::App& command) {
+  command
+      .add_option("--rope-scaling", rope_scaling,
+                  "Take prompts and answers past the trained length: linear, dynamic (NTK) or yarn")
+      ->capture_default_str();
+  command
+      .add_option("--rope-factor", rope_factor,
+                  "With --rope-scaling, the context in trained lengths")
+      ->capture_default_str();
+}
+
+EngineOptions EngineFlags::options() const {
+  EngineOptions options;
+  options.rope_scaling = parse_rope_scaling(rope_scaling);
+  options.rope_factor = rope_factor;
+  if (!(rope_factor >= 1 && rope_factor <= 1024)) fail("--rope-factor must be from 1 to 1024");
+  return options;
+}
+
 void print_json(const nlohmann::ordered_json& object) {
   const std::string text = object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
   std::printf("%s\n", text.c_str());

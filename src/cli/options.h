@@ -39,6 +39,15 @@ struct SamplingFlags {
   GenerationRequest request(const LanguageModel& model) const;
 };
 
+/// --rope-scaling and --rope-factor, as `tigerbot serve` has them.
+struct EngineFlags {
+  std::string rope_scaling = "none";
+  double rope_factor = 8;
+
+  void add(CLI::App& command);
+  EngineOptions options() const;
+};
+
 /// One JSON object on stdout, the form of every report with --json.
 void print_json(const nlohmann::ordered_json& object);
 

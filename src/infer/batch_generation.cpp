@@ -57,7 +57,7 @@ std::vector<Row> read_rows(const LanguageModel& model, const BatchOptions& optio
     } catch (const Error& error) {
       throw Error(place + ": " + error.what(), error.kind());
     }
-    const std::int64_t context = context_length(model.files().config);
+    const std::int64_t context = context_length(model.files().config, options.engine);
     const auto tokens = static_cast<std::int64_t>(row.prompt.size());
     if (tokens == 0) fail("{}: the prompt has no tokens", place);
     if (context > 0 && tokens >= context) {
@@ -85,17 +85,17 @@ BatchResult generate_batch(LanguageModel& model, const BatchOptions& options) {
   for (const Row& row : rows) {
     std::int64_t need =
         static_cast<std::int64_t>(row.prompt.size()) + options.request.max_new_tokens;
-    if (const std::int64_t context = context_length(model.files().config); context > 0) {
+    if (const std::int64_t context = context_length(model.files().config, options.engine);
+        context > 0) {
       need = std::min(need, context);
     }
     needs.push_back(need);
   }
   std::sort(needs.rbegin(), needs.rend());
-  EngineOptions engine_options;
-  engine_options.max_sequences = options.max_sequences;
+  EngineOptions engine_options = options.engine;
   engine_options.cache_tokens = 0;
-  for (std::size_t i = 0; i < needs.size() && static_cast<std::int64_t>(i) < options.max_sequences;
-       ++i) {
+  for (std::size_t i = 0;
+       i < needs.size() && static_cast<std::int64_t>(i) < engine_options.max_sequences; ++i) {
     engine_options.cache_tokens += (needs[i] + engine_options.block_size - 1) /
                                    engine_options.block_size * engine_options.block_size;
   }

@@ -15,7 +15,7 @@ struct BatchOptions {
   GenerationRequest request;     ///< what all of them share; the prompt is not used
   std::string system;            ///< put before a "prompt"; none if empty
   bool raw = false;              ///< a "prompt" is text to go on from, not a user's message
-  std::int64_t max_sequences = 32;
+  EngineOptions engine;          ///< the cache's size is the input's business
 };
 
 struct BatchResult {

@@ -6,8 +6,9 @@
 
 namespace tigerbot {
 
-Conversation::Conversation(LanguageModel& model, const GenerationRequest& settings)
-    : model_(model), settings_(settings) {}
+Conversation::Conversation(LanguageModel& model, const GenerationRequest& settings,
+                           const EngineOptions& engine)
+    : model_(model), settings_(settings), engine_(engine) {}
 
 void Conversation::reset() {
   const bool has_system = !messages_.empty() && messages_.front().role == "system";
@@ -29,7 +30,7 @@ Conversation::Answer Conversation::ask(std::string message,
   // take, if less) is free.
   Answer answer;
   std::vector<TokenId> prompt = model_.encode_chat(messages_json(turns));
-  const std::int64_t context = context_length(model_.files().config);
+  const std::int64_t context = context_length(model_.files().config, engine_);
   const std::int64_t room = std::min(settings_.max_new_tokens, context / 4);
   while (context > 0 && static_cast<std::int64_t>(prompt.size()) + room > context) {
     const std::size_t first = turns.front().role == "system" ? 1 : 0;
@@ -43,7 +44,7 @@ Conversation::Answer Conversation::ask(std::string message,
   GenerationRequest request = settings_;
   request.prompt = std::move(prompt);
   request.stop_token_ids = model_.stop_token_ids();
-  EngineOptions options;
+  EngineOptions options = engine_;
   const auto tokens = static_cast<std::int64_t>(request.prompt.size());
   options.cache_tokens = tokens + request.max_new_tokens;
   if (context > 0) options.cache_tokens = std::min(options.cache_tokens, std::max(context, tokens));

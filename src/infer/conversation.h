@@ -13,8 +13,10 @@ namespace tigerbot {
 /// A dialogue with a model that remembers its turns and keeps within the model's context.
 class Conversation {
  public:
-  /// `model` must outlive the conversation.
-  Conversation(LanguageModel& model, const GenerationRequest& settings);
+  /// `model` must outlive the conversation. Of `engine`, the cache's size is the conversation's
+  /// business.
+  Conversation(LanguageModel& model, const GenerationRequest& settings,
+               const EngineOptions& engine = {});
 
   struct Answer {
     std::string text;
@@ -39,6 +41,7 @@ class Conversation {
  private:
   LanguageModel& model_;
   GenerationRequest settings_;
+  EngineOptions engine_;
   std::vector<ChatMessage> messages_;
 };
 

@@ -29,6 +29,12 @@ std::int64_t context_length(const ModelConfig& config) {
   return config.max_position_embeddings;
 }
 
+std::int64_t context_length(const ModelConfig& config, const EngineOptions& options) {
+  const std::int64_t trained = context_length(config);
+  if (options.rope_scaling == RopeScaling::Kind::kNone) return trained;
+  return static_cast<std::int64_t>(static_cast<double>(trained) * options.rope_factor);
+}
+
 RopeScaling::Kind parse_rope_scaling(const std::string& name) {
   if (name == "none") return RopeScaling::Kind::kNone;
   if (name == "linear") return RopeScaling::Kind::kLinear;
@@ -70,11 +76,7 @@ Engine::Engine(Decoder& decoder, const Tokenizer& tokenizer, const EngineOptions
 
 Engine::~Engine() = default;
 
-std::int64_t Engine::context() const {
-  const std::int64_t trained = context_length(decoder_.config());
-  if (options_.rope_scaling == RopeScaling::Kind::kNone) return trained;
-  return static_cast<std::int64_t>(static_cast<double>(trained) * options_.rope_factor);
-}
+std::int64_t Engine::context() const { return context_length(decoder_.config(), options_); }
 
 /// A function of the request alone: its prompt and what its answer may have.
 RotaryScale Engine::scale_of(const ActiveRequest& request) const {
@@ -145,7 +147,7 @@ std::int64_t Engine::submit(GenerationRequest request, Listener listener) {
 
 void Engine::submit(std::int64_t id, GenerationRequest request, Listener listener) {
   check(request);
-  ++statistics_.requests;
+  if (request.counted) ++statistics_.requests;
   auto owner = std::make_shared<ActiveRequest>();
   owner->id = id;
   owner->request = std::move(request);
@@ -185,6 +187,24 @@ void Engine::abort(const std::string& message) {
   }
 }
 
+void Engine::count_end(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop:
+    case FinishReason::kLength:
+      ++statistics_.finished;
+      break;
+    case FinishReason::kCancelled:
+      ++statistics_.cancelled;
+      break;
+    case FinishReason::kTimeout:
+      ++statistics_.timeouts;
+      break;
+    case FinishReason::kError:
+      ++statistics_.errors;
+      break;
+  }
+}
+
 void Engine::finish(Answer& answer, FinishReason reason, const std::string& error) {
   answer.done = true;
   scheduler_.remove(answer);
@@ -208,21 +228,7 @@ void Engine::finish(Answer& answer, FinishReason reason, const std::string& erro
       update.reason = reason;
       update.error = error;
     }
-    switch (reason) {
-      case FinishReason::kStop:
-      case FinishReason::kLength:
-        ++statistics_.finished;
-        break;
-      case FinishReason::kCancelled:
-        ++statistics_.cancelled;
-        break;
-      case FinishReason::kTimeout:
-        ++statistics_.timeouts;
-        break;
-      case FinishReason::kError:
-        ++statistics_.errors;
-        break;
-    }
+    if (answer.request().counted) count_end(reason);
     if (answer.owner->listener) answer.owner->listener(update);
   }
 }
@@ -375,7 +381,7 @@ void Engine::take(Answer& answer) {
   std::vector<TokenId> taken;
   for (const TokenId token : drawn.tokens) {
     ++answer.new_tokens;
-    ++statistics_.new_tokens;
+    if (answer.request().counted) ++statistics_.new_tokens;
     if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
       end = FinishReason::kStop;
       break;
@@ -415,9 +421,11 @@ bool Engine::step() {
   const StepPlan plan = scheduler_.plan();
   if (plan.parts.empty()) return false;
   for (const auto& [from, to] : plan.copies) cache_.copy_block(from, to);
+  bool counted = false;  // whether the step serves a request that is
   for (const Sequence* part : plan.parts) {
     auto& answer = static_cast<const Answer&>(*part);
-    if (answer.new_tokens > 0 || answer.owner->counted) continue;
+    counted = counted || answer.request().counted;
+    if (answer.new_tokens > 0 || answer.owner->counted || !answer.request().counted) continue;
     answer.owner->counted = true;
     statistics_.prompt_tokens += answer.prompt_tokens();
     statistics_.prefix_hit_tokens += std::min(answer.prefix_hits, answer.prompt_tokens());
@@ -476,9 +484,11 @@ bool Engine::step() {
   for (Answer* answer : embedded) {
     if (!answer->done) finish(*answer, FinishReason::kStop);
   }
-  ++statistics_.steps;
-  statistics_.last_step_seconds = seconds_between(start, std::chrono::steady_clock::now());
-  statistics_.step_seconds += statistics_.last_step_seconds;
+  if (counted) {
+    ++statistics_.steps;
+    statistics_.last_step_seconds = seconds_between(start, std::chrono::steady_clock::now());
+    statistics_.step_seconds += statistics_.last_step_seconds;
+  }
   return !scheduler_.running().empty() || !scheduler_.waiting().empty();
 }
 

@@ -111,6 +111,7 @@ class Engine {
   std::vector<Answer*> fork(Answer& first);
   void draw(Answer& answer, const at::Tensor& logits, std::int64_t row) const;
   void take(Answer& answer);
+  void count_end(FinishReason reason);
   void finish(Answer& answer, FinishReason reason, const std::string& error = {});
 
   Decoder& decoder_;
@@ -133,5 +134,7 @@ RopeScaling::Kind parse_rope_scaling(const std::string& name);
 /// Tokens of context that a request of this model may use in all; 0 where the model sets no limit
 /// (ALiBi).
 std::int64_t context_length(const ModelConfig& config);
+/// The same with the scaling that the options ask for.
+std::int64_t context_length(const ModelConfig& config, const EngineOptions& options);
 
 }  // namespace tigerbot

@@ -48,6 +48,9 @@ struct GenerationRequest {
   /// When it ends wherever it stands (FinishReason::kTimeout).
   std::optional<std::chrono::steady_clock::time_point> deadline;
 
+  /// Whether statistics know of it (a warm-up's are nobody's).
+  bool counted = true;
+
   /// Given: there is no answer but the pooled final hidden states of the prompt.
   std::optional<Pooling> embedding;
 };

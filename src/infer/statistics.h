@@ -14,7 +14,13 @@ struct EngineStatistics {
   std::int64_t cached_blocks = 0;  ///< of the free ones: kept for prompts that begin alike
   std::int64_t block_size = 0;     ///< tokens
   std::int64_t stored_tokens = 0;  ///< of running answers
-  std::int64_t held_tokens = 0;    ///< room in the blocks they hold: what is not stored is waste
+  std::int64_t held_tokens = 0;    ///< room in the blocks they hold
+  /// Share of that room where nothing is stored: ends of last blocks, and prompts being read.
+  double fragmentation() const {
+    return held_tokens == 0
+               ? 0.0
+               : 1.0 - static_cast<double>(stored_tokens) / static_cast<double>(held_tokens);
+  }
   // Since the beginning
   std::int64_t requests = 0;  ///< submitted
   std::int64_t finished = 0;  ///< answers that ended of themselves: stop, length

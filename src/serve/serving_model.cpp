@@ -35,6 +35,7 @@ void ServingModel::warm_up() {
   request.prompt = {0};
   request.max_new_tokens = 2;
   request.client = "warm-up";
+  request.counted = false;
   thread_->submit(std::move(request), [](const GenerationUpdate&) {});
 }
 

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "cli/program.h"
+#include "cli/tiny_model_folder.h"
 
 namespace tigerbot {
 namespace {
@@ -115,6 +116,36 @@ TEST(Chat, WithoutATerminalItReadsQuestionsAndCommands) {
   ASSERT_EQ(saved["messages"].size(), 2U);
   EXPECT_EQ(saved["messages"][0]["content"], "What is the capital of France?");
   EXPECT_EQ(saved["messages"][1]["role"], "assistant");
+}
+
+TEST(Generate, RopeScalingTakesPromptsPastTheTrainedLength) {
+  const TemporaryFolder folder;
+  write_tiny_model(folder / "tiny", "{{ messages[-1]['content'] }}");  // trained on 64 tokens
+  const std::string prompt(100, 'a');
+  write_all(folder / "in.jsonl", Json{{"prompt", prompt}}.dump() + "\n");
+  const std::vector<std::string> one = {
+      "generate", folder / "tiny", "--prompt", prompt, "--max-new-tokens", "8", "--json"};
+  const std::vector<std::string> file = {
+      "generate", folder / "tiny",      "--input",          folder / "in.jsonl",
+      "--output", folder / "out.jsonl", "--max-new-tokens", "8"};
+  const std::vector<std::string> chat = {"chat", folder / "tiny", "--max-new-tokens", "8"};
+  const auto with = [](std::vector<std::string> arguments, const std::string& factor) {
+    arguments.insert(arguments.end(), {"--rope-scaling", "dynamic", "--rope-factor", factor});
+    return arguments;
+  };
+  for (const auto& arguments : {one, file, chat}) {
+    const std::string context = "the prompt has 100 tokens and the model's context is ";
+    EXPECT_NE(run_tigerbot(arguments, prompt + "\n").err.find(context + "64"), std::string::npos);
+    EXPECT_NE(run_tigerbot(with(arguments, "1.5"), prompt + "\n").err.find(context + "96"),
+              std::string::npos);
+    const ProgramResult scaled = run_tigerbot(with(arguments, "4"), prompt + "\n");
+    EXPECT_EQ(scaled.status, 0) << scaled.err;
+    EXPECT_EQ(scaled.err.find("tigerbot:"), std::string::npos) << scaled.err;
+    EXPECT_EQ(run_tigerbot(with(arguments, "0.5"), prompt + "\n").err,
+              "tigerbot: --rope-factor must be from 1 to 1024\n");
+  }
+  EXPECT_EQ(Json::parse(run_tigerbot(with(one, "4")).out)["new_tokens"], 8);
+  EXPECT_EQ(read_rows(folder / "out.jsonl")[0]["new_tokens"], 8);
 }
 
 TEST(Tokenizer, EncodeAndDecodeAreInverse) {

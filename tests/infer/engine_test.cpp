@@ -159,7 +159,7 @@ TEST(Engine, ACancelledRequestEndsAndFreesItsBlocks) {
   const auto decoder = tiny_decoder();
   const CharacterTokenizer tokenizer;
   EngineOptions options;
-  options.cache_tokens = 64;
+  options.cache_tokens = 128;
   Engine engine(*decoder, tokenizer, options);
   GenerationUpdate first;
   std::string second;
@@ -167,12 +167,58 @@ TEST(Engine, ACancelledRequestEndsAndFreesItsBlocks) {
       engine.submit(request_of("hello", 40), [&](const GenerationUpdate& u) { first = u; });
   engine.submit(request_of("world", 40), [&](const GenerationUpdate& u) { second += u.text; });
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(engine.step());
+  EXPECT_EQ(engine.statistics().free_blocks, 2);
   engine.cancel(id);
+  EXPECT_EQ(engine.statistics().free_blocks, 3);  // at once, not a step later
   EXPECT_TRUE(first.finished);
   EXPECT_EQ(first.reason, FinishReason::kCancelled);
   EXPECT_EQ(first.new_tokens, 5);
   engine.run();
   EXPECT_EQ(second.size(), 40U);
+}
+
+TEST(Engine, StatisticsSayWhatOfTheHeldRoomIsUnused) {
+  const auto decoder = tiny_decoder();
+  const CharacterTokenizer tokenizer;
+  EngineOptions options;
+  options.block_size = 8;
+  options.prefill_chunk = 4;
+  Engine engine(*decoder, tokenizer, options);
+  EXPECT_EQ(engine.statistics().fragmentation(), 0);
+  engine.submit(request_of("0123456789", 20), [](const GenerationUpdate&) {});
+  engine.step();  // two blocks, and the first chunk is in the first of them
+  EXPECT_EQ(engine.statistics().held_tokens, 16);
+  EXPECT_EQ(engine.statistics().stored_tokens, 4);
+  EXPECT_EQ(engine.statistics().fragmentation(), 0.75);
+  engine.step();
+  engine.step();
+  EXPECT_EQ(engine.statistics().stored_tokens, 10);
+  engine.run();
+  EXPECT_EQ(engine.statistics().fragmentation(), 0);
+}
+
+TEST(Engine, ARequestThatIsNotCountedIsInNoStatistic) {
+  const auto decoder = tiny_decoder();
+  const CharacterTokenizer tokenizer;
+  Engine engine(*decoder, tokenizer, {});
+  GenerationRequest request = request_of("hello", 5);
+  request.counted = false;
+  std::string text;
+  engine.submit(request, [&](const GenerationUpdate& update) { text += update.text; });
+  engine.run();
+  EXPECT_EQ(text.size(), 5U);
+  const EngineStatistics none = engine.statistics();
+  EXPECT_EQ(none.requests + none.finished + none.prompt_tokens + none.new_tokens + none.steps, 0);
+  EXPECT_EQ(none.step_seconds, 0);
+  request.counted = true;
+  engine.submit(request, [](const GenerationUpdate&) {});
+  engine.run();
+  const EngineStatistics one = engine.statistics();
+  EXPECT_EQ(one.requests, 1);
+  EXPECT_EQ(one.finished, 1);
+  EXPECT_EQ(one.prompt_tokens, 5);
+  EXPECT_EQ(one.new_tokens, 5);
+  EXPECT_EQ(one.steps, 5);
 }
 
 TEST(KeyValueCache, CopiesABlockInAllLayers) {

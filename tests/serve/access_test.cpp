@@ -131,6 +131,13 @@ TEST(Access, DrainingRefusesNewWorkAndSaysSo) {
 
 TEST(Access, MetricsCountWhatHappened) {
   ServedModel served;
+  served.service().models().front()->warm_up();
+  served.wait_until_idle();
+  for (const char* name : {"tigerbot_requests_total", "tigerbot_answers_finished_total",
+                           "tigerbot_prompt_tokens_total", "tigerbot_generated_tokens_total",
+                           "tigerbot_steps_total", "tigerbot_step_seconds_total"}) {
+    EXPECT_EQ(served.metric(name), 0) << name << " of a warm-up";
+  }
   EXPECT_EQ(post(served.port(), "/v1/chat/completions", kShort).status, 200);
   EXPECT_EQ(post(served.port(), "/v1/chat/completions", Json{{"n", 0}}).status, 400);
   EXPECT_EQ(
@@ -141,6 +148,8 @@ TEST(Access, MetricsCountWhatHappened) {
       1);
   served.wait_until_idle();
   EXPECT_EQ(served.metric("tigerbot_generated_tokens_total"), 2);
+  EXPECT_EQ(served.metric("tigerbot_cache_tokens_held"), 0);
+  EXPECT_EQ(served.metric("tigerbot_cache_fragmentation_ratio"), 0);
   EXPECT_EQ(served.metric("tigerbot_time_to_first_token_seconds_count"), 1);
   EXPECT_EQ(served.metric("tigerbot_time_between_tokens_seconds_count"), 1);
   EXPECT_GT(served.metric("process_open_fds"), 0);

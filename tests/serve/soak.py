@@ -198,6 +198,8 @@ def main():
             problems.append("an answer has changed")
         third = [m["process_resident_memory_bytes"] / 2**20 for t, m in seen
                  if t - begin > arguments.minutes * 20]
+        unused = [m["tigerbot_cache_fragmentation_ratio"] for _, m in seen
+                  if m["tigerbot_cache_tokens_held"] > 0]
         growth = max(third[-5:], default=0) - max(third[:5], default=0)
         if growth > 64:
             problems.append(f"memory grew by {growth:.0f} MiB")
@@ -210,6 +212,7 @@ def main():
                                        "end": round(after["process_resident_memory_bytes"] / 2**20)},
                       "tokens": int(after["tigerbot_generated_tokens_total"]),
                       "clients_gone": int(after["tigerbot_clients_gone_total"]),
+                      "room_held_but_unused": round(sum(unused) / len(unused), 3) if unused else None,
                       "preemptions": int(after["tigerbot_preemptions_total"]),
                       "problems": problems}))
     sys.exit(1 if problems else 0)

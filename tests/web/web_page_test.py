@@ -145,7 +145,8 @@ class WebPage(unittest.TestCase):
         request = self.server.requests[-1]
         self.assertEqual([{"role": "user", "content": "Hi"}], request["messages"])
         self.assertEqual({"include_usage": True}, request["stream_options"])
-        self.assertEqual({"model", "messages", "stream", "stream_options"}, set(request))
+        self.assertEqual({"model", "messages", "stream", "stream_options", "temperature", "top_p"}, set(request))
+        self.assertEqual((0.6, 0.9), (request["temperature"], request["top_p"]))
         self.no_script_errors()
 
     def test_a_second_question_sends_the_history(self):
@@ -246,7 +247,9 @@ class WebPage(unittest.TestCase):
     def test_settings_are_sent_and_kept(self):
         self.one("#open-settings").click()
         self.one("#setting-system").send_keys("Be brief.")
+        self.one("#setting-temperature").clear()
         self.one("#setting-temperature").send_keys("0.5")
+        self.one("#setting-top-p").clear()
         self.one("#setting-seed").send_keys("7")
         self.one("#setting-max-tokens").send_keys("20")
         self.one("#setting-api-key").send_keys("secret")
@@ -258,6 +261,7 @@ class WebPage(unittest.TestCase):
         request = self.server.requests[-1]
         self.assertEqual({"role": "system", "content": "Be brief."}, request["messages"][0])
         self.assertEqual(("second-model", 0.5, 7, 20), tuple(request[k] for k in ("model", "temperature", "seed", "max_tokens")))
+        self.assertNotIn("top_p", request)  # emptied: the server's choice
         self.assertEqual("Bearer secret", self.server.authorizations[-1])
         self.script("localStorage.clear()")
 

@@ -419,7 +419,14 @@ document.addEventListener("keydown", (event) => {
   }
 });
 const main = document.querySelector("main");
-main.addEventListener("scroll", () => ($("to-bottom").hidden = nearBottom()));
+let follows = true; // the end is in view, and stays there when the window's size changes
+main.addEventListener("scroll", () => {
+  follows = nearBottom();
+  $("to-bottom").hidden = follows;
+});
+addEventListener("resize", () => {
+  if (follows) scrollToBottom();
+});
 $("to-bottom").addEventListener("click", scrollToBottom);
 matchMedia("(max-width: 760px)").addEventListener("change", () => setSidebar(false));
 

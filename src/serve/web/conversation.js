@@ -59,7 +59,7 @@ export function removeLeaf(conversation, node) {
 export function titleFrom(text) {
   const line = text.trim().split("\n")[0];
   const characters = [...line];
-  return characters.length > 40 ? characters.slice(0, 40).join("") + "…" : line;
+  return characters.length > 80 ? characters.slice(0, 80).join("") + "…" : line;
 }
 
 /** The branch that is shown, as Markdown. */

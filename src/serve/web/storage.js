@@ -22,11 +22,15 @@ export async function openStorage() {
 
 const settingsKey = "tigerbot.settings";
 
+// What small models answer sensibly with; an emptied field leaves the choice to the server, whose
+// default is the API's: temperature 1.
+const firstSettings = () => ({ sampling: { temperature: 0.6, top_p: 0.9 } });
+
 export function loadSettings() {
   try {
-    return JSON.parse(localStorage.getItem(settingsKey)) ?? {};
+    return JSON.parse(localStorage.getItem(settingsKey)) ?? firstSettings();
   } catch {
-    return {};
+    return firstSettings();
   }
 }
 
