@@ -69,9 +69,11 @@ async def broken_before(rng, reader, writer):
 
 async def slow_reader(rng, reader, writer):
     writer.write(post(chat(rng, stream=True, logprobs=True, top_logprobs=20, max_tokens=60)))
+    end = b""
     while True:
         part = await reader.read(rng.randrange(1, 400))
-        if not part or b"[DONE]" in part:
+        end = (end + part)[-400:]  # what marks the end may come in two parts
+        if not part or b"[DONE]" in end:
             return
         await asyncio.sleep(rng.random() / 20)
 
@@ -136,7 +138,7 @@ async def client(server, rng, end):
         kind = rng.choice(KINDS)
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1 << 22)
         try:
-            await asyncio.wait_for(kind(rng, reader, writer), 300)
+            await asyncio.wait_for(kind(rng, reader, writer), 3600)  # a busy machine is no error
             counts[kind.__name__] = counts.get(kind.__name__, 0) + 1
         finally:
             if rng.random() < 0.3:
