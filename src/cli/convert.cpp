@@ -58,6 +58,7 @@ struct Options {
   std::string new_rows = "mean";
   std::int64_t pad_vocabulary_to = 64;
   std::uint64_t seed = 0;
+  bool no_output_shift = false;
 };
 
 NewRows parse_new_rows(const std::string& name) {
@@ -90,7 +91,8 @@ ConvertOptions parse(const Options& options) {
     convert.grow = GrowOptions{.tokenizer = options.tokenizer,
                                .new_rows = parse_new_rows(options.new_rows),
                                .seed = options.seed,
-                               .pad_vocabulary_to = options.pad_vocabulary_to};
+                               .pad_vocabulary_to = options.pad_vocabulary_to,
+                               .output_shift = !options.no_output_shift};
   }
   return convert;
 }
@@ -128,7 +130,13 @@ void add_convert_command(CLI::App& app) {
                   "Rows become a multiple of this; the last ones are never generated")
       ->capture_default_str()
       ->needs(tokenizer);
-  command.add_option("--seed", options->seed, "Of random rows")
+  command
+      .add_flag("--no-output-shift", options->no_output_shift,
+                "Leave the output rows of new pieces as --new-rows makes them; by default they are "
+                "shifted so that text in the old languages is as probable as before")
+      ->needs(tokenizer);
+  command
+      .add_option("--seed", options->seed, "Of random rows and of the samples that fit the shift")
       ->capture_default_str()
       ->needs(tokenizer);
   command.footer(

@@ -4,15 +4,18 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mean.h>
 #include <ATen/ops/std.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <memory>
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/logging.h"
 #include "base/random.h"
 #include "base/text.h"
 #include "weights/hugging_face_folder.h"
+#include "weights/output_shift.h"
 #include "weights/tokenizer_files.h"
 
 namespace tigerbot {
@@ -22,6 +25,11 @@ bool is_vocabulary_matrix(const std::string& name) {
   for (const char* ending : {"embed_tokens.weight", "word_embeddings.weight", "lm_head.weight"})
     if (name.ends_with(ending)) return true;
   return false;
+}
+
+/// True for the matrix that gives the logits.
+bool is_output_matrix(const std::string& name, const ModelConfig& config) {
+  return config.tie_word_embeddings || name.ends_with("lm_head.weight");
 }
 
 /// Ids that stand for something: padding at the end of a vocabulary is left out.
@@ -103,13 +111,15 @@ VocabularyGrowth plan_growth(const Tokenizer& old_tokenizer, const Tokenizer& ne
 }
 
 at::Tensor grow_rows(const at::Tensor& matrix, const VocabularyGrowth& growth,
-                     const std::string& name) {
+                     const std::string& name, bool output) {
   const at::Tensor old = matrix.narrow(0, 0, growth.old_rows);
   const at::Tensor wide = old.to(at::kFloat);
   at::Tensor grown = at::empty({growth.rows, matrix.size(1)}, matrix.options());
   grown.narrow(0, 0, growth.old_rows).copy_(old);
   const std::int64_t features = matrix.size(1);
   const auto count = static_cast<std::int64_t>(growth.new_pieces.size());
+  const at::Tensor shift =
+      output && growth.output_shift.defined() ? growth.output_shift : at::zeros({features});
   if (growth.new_rows == NewRows::kRandom) {
     const double deviation = at::std(wide, /*unbiased=*/false).item<double>();
     const std::uint64_t stream = hash128(name).low;
@@ -120,11 +130,12 @@ at::Tensor grow_rows(const at::Tensor& matrix, const VocabularyGrowth& growth,
         out[k] = static_cast<float>(
             deviation * random_normal({growth.seed, stream, static_cast<std::uint64_t>(k)}));
     });
-    grown.narrow(0, growth.old_rows, count).copy_(values);
+    grown.narrow(0, growth.old_rows, count).copy_(values.add_(shift));
   } else {
     for (std::int64_t k = 0; k < count; ++k)
       grown[growth.old_rows + k].copy_(
-          mean_row(wide, growth.new_pieces[static_cast<std::size_t>(k)], growth.new_rows));
+          mean_row(wide, growth.new_pieces[static_cast<std::size_t>(k)], growth.new_rows)
+              .add_(shift));
   }
   const std::int64_t first_padding = growth.old_rows + count;
   if (first_padding < growth.rows)
@@ -132,13 +143,11 @@ at::Tensor grow_rows(const at::Tensor& matrix, const VocabularyGrowth& growth,
   return grown;
 }
 
-ModelFiles grow_model(const ModelFiles& files, const GrowOptions& options) {
-  check_source(files, options);
-  const auto old_tokenizer = files.load_tokenizer();
-  const auto new_tokenizer = open_tokenizer(options.tokenizer);
-  const auto growth = std::make_shared<const VocabularyGrowth>(
-      plan_growth(*old_tokenizer, *new_tokenizer, files.config.vocab_size, options,
-                  options.tokenizer.string()));
+namespace {
+
+/// `files` with matrices that have the rows of `growth`, as it is when they are loaded.
+ModelFiles with_grown_rows(const ModelFiles& files,
+                           const std::shared_ptr<const VocabularyGrowth>& growth) {
   ModelFiles grown = files;
   grown.config.vocab_size = growth->rows;
   TensorSet tensors;
@@ -149,14 +158,44 @@ ModelFiles grow_model(const ModelFiles& files, const GrowOptions& options) {
         fail("{}: tensor {} has the shape {}, not a row for each of {} pieces", stored.file,
              quote(stored.name), shape_text(stored.shape), files.config.vocab_size);
       tensor.shape[0] = growth->rows;
-      tensor.load = [load = stored.load, growth, name = stored.name](at::ScalarType type) {
-        return grow_rows(load(type), *growth, name);
+      tensor.load = [load = stored.load, growth, name = stored.name,
+                     output = is_output_matrix(stored.name, files.config)](at::ScalarType type) {
+        return grow_rows(load(type), *growth, name, output);
       };
     }
     tensors.add(std::move(tensor));
   }
   // The loads of `files` keep what they read from alive.
   grown.tensors = std::make_shared<const TensorSet>(std::move(tensors));
+  return grown;
+}
+
+}  // namespace
+
+ModelFiles grow_model(const ModelFiles& files, const GrowOptions& options) {
+  check_source(files, options);
+  const auto old_tokenizer = files.load_tokenizer();
+  const auto new_tokenizer = open_tokenizer(options.tokenizer);
+  const auto growth = std::make_shared<VocabularyGrowth>(
+      plan_growth(*old_tokenizer, *new_tokenizer, files.config.vocab_size, options,
+                  options.tokenizer.string()));
+  ModelFiles grown = with_grown_rows(files, growth);
+  if (options.output_shift && !growth->new_pieces.empty()) {
+    const OutputShift fitted =
+        sample_output_shift(grown, *new_tokenizer, growth->old_rows,
+                            growth->old_rows + static_cast<std::int64_t>(growth->new_pieces.size()),
+                            options.old_text_loss, options.seed);
+    if (fitted.old_text_loss > options.old_text_loss)
+      log_warning(
+          "{}: new pieces cost text in the old languages {:.2g} nats a token; no shift of their "
+          "output rows takes that away",
+          files.path.string(), fitted.old_text_loss);
+    log_info(
+        "output rows of new pieces are shifted: old text costs {:.2g} nats a token more, {:.2g} "
+        "without the shift; new pieces cost {:.2f} nats beside the choice among them",
+        fitted.old_text_loss, fitted.unshifted_loss, fitted.new_piece_loss);
+    growth->output_shift = fitted.shift;
+  }
 
   follow_role(old_tokenizer->bos_id, new_tokenizer->bos_id, grown.config.bos_token_id);
   follow_role(old_tokenizer->pad_id, new_tokenizer->pad_id, grown.config.pad_token_id);

@@ -27,6 +27,8 @@ struct GrowOptions {
   NewRows new_rows = NewRows::kMean;
   std::uint64_t seed = 0;               ///< of kRandom
   std::int64_t pad_vocabulary_to = 64;  ///< rows become a multiple of this
+  bool output_shift = true;             ///< see weights/output_shift.h
+  double old_text_loss = 5e-5;          ///< nats a token that the shift leaves old text to lose
 };
 
 /// How one new piece was spelled with the old ones; empty where the old tokenizer has nothing for
@@ -44,6 +46,9 @@ struct VocabularyGrowth {
   std::int64_t rows = 0;
   NewRows new_rows = NewRows::kMean;
   std::uint64_t seed = 0;
+  /// Float [features], added to new rows of the output layer (of the embedding that is also one);
+  /// undefined: nothing is.
+  at::Tensor output_shift = {};
 };
 
 /// Compares the tokenizers and spells what is new. An Error if an old id means something else in
@@ -59,8 +64,9 @@ Spelling spell_piece(const Tokenizer& old_tokenizer, const std::string& piece, b
 /// The matrix [old rows or more, features] with the rows that `growth` asks for, in its own type.
 /// Padding rows are the mean of all old ones: their logit is then the mean of the others' and never
 /// the highest, so that no program ever emits one.
+/// `output`: the matrix is the output layer's, and the shift applies.
 at::Tensor grow_rows(const at::Tensor& matrix, const VocabularyGrowth& growth,
-                     const std::string& name);
+                     const std::string& name, bool output = false);
 
 /// `files` with a grown embedding and output layer, the new size in its configuration, and the
 /// roles (end of sequence and so on) of the new tokenizer where they differ from the old one's.

@@ -137,7 +137,9 @@ class GrowVocabulary : public ::testing::Test {
   }
   ConvertOptions options(NewRows rows = NewRows::kMean) {
     ConvertOptions convert;
-    convert.grow = GrowOptions{.tokenizer = folder_ / "extended", .new_rows = rows};
+    // The rows themselves; tests/weights/output_shift_test.cpp looks at the shift.
+    convert.grow =
+        GrowOptions{.tokenizer = folder_ / "extended", .new_rows = rows, .output_shift = false};
     convert.overwrite = true;
     return convert;
   }
@@ -220,6 +222,34 @@ TEST_F(GrowVocabulary, RandomRowsHaveTheSpreadOfTheBaseAndFollowTheSeed) {
   EXPECT_FALSE(at::equal(rows, grow_rows(old, growth, "output").narrow(0, 100, 300)));
   growth.seed = 1;
   EXPECT_FALSE(at::equal(rows, grow_rows(old, growth, "e").narrow(0, 100, 300)));
+}
+
+TEST_F(GrowVocabulary, TheShiftIsTheSameForAllNewPiecesAndOnlyTheOutputLayersIfItIsApart) {
+  for (const bool tied : {true, false}) {
+    write_model(tied);
+    write_extended(extended_json());
+    convert_model(folder_ / "base", folder_ / "plain", options());
+    ConvertOptions shifted = options();
+    shifted.grow->output_shift = true;
+    shifted.grow->old_text_loss = 1e-9;  // whatever random rows do
+    convert_model(folder_ / "base", folder_ / "grown", shifted);
+    const auto added = [&](const std::string& name) {
+      return grown(name) - matrix(folder_ / "plain", name);
+    };
+    const std::string embedding = "model.embed_tokens.weight";
+    const at::Tensor difference = added(tied ? embedding : "lm_head.weight");
+    EXPECT_GT(difference[259].abs().max().item<float>(), 0.01f);
+    for (const std::int64_t row : {260, 261}) expect_near(difference[row], difference[259]);
+    EXPECT_EQ(difference.narrow(0, 0, 259).abs().max().item<float>(), 0);
+    EXPECT_EQ(difference.narrow(0, 262, 58).abs().max().item<float>(), 0);
+    if (!tied) {
+      EXPECT_EQ(added(embedding).abs().max().item<float>(), 0);
+    }
+    // The same samples, so the same rows.
+    convert_model(folder_ / "base", folder_ / "again", shifted);
+    EXPECT_TRUE(at::equal(matrix(folder_ / "again", embedding), grown(embedding)));
+    std::filesystem::remove_all(folder_ / "base");
+  }
 }
 
 TEST_F(GrowVocabulary, ConfigurationAndGenerationFollow) {
