@@ -128,14 +128,34 @@ void set_roles(const std::filesystem::path& folder, const ModelConfig& config,
   }
 }
 
+// True for unigram, which GGUF has as T5's. The programs that read that know no byte pieces: text
+// that no other piece spells would come back as "unknown" from them.
+bool check_kind(const SentencePieceModel& model, const std::string& path) {
+  if (model.treat_whitespace_as_suffix) {
+    fail("{}: its pieces have their space behind a word, which GGUF cannot say; train it anew",
+         path);
+  }
+  if (model.type == SentencePieceModel::Type::kBpe) return false;
+  if (model.type != SentencePieceModel::Type::kUnigram) {
+    fail("{}: GGUF has SentencePiece's BPE and unigram models; this one is of words or characters",
+         path);
+  }
+  if (model.byte_fallback) {
+    fail(
+        "{}: GGUF has unigram models without byte pieces alone, and this one has them; keep the "
+        "model a Hugging Face directory, or train the tokenizer as sentencepiece-bpe or with "
+        "--no-byte-fallback",
+        path);
+  }
+  return true;
+}
+
 GgufTokenizer from_sentencepiece_model(const std::filesystem::path& file,
                                        const std::filesystem::path& folder,
                                        const ModelConfig& config, const Json& tokenizer_config) {
   const std::string path = file.string();
   const SentencePieceModel model = read_sentencepiece_model(read_file(file), path);
-  if (model.type != SentencePieceModel::Type::kBpe) {
-    fail("{}: llama.cpp reads SentencePiece BPE in a model of this kind, and this is no BPE", path);
-  }
+  const bool unigram = check_kind(model, path);
   PieceList pieces(config.vocab_size, path);
   pieces.gguf.scores.assign(pieces.gguf.tokens.size(), -10000.0f);
   for (std::size_t id = 0; id < model.pieces.size(); ++id) {
@@ -154,9 +174,13 @@ GgufTokenizer from_sentencepiece_model(const std::filesystem::path& file,
     set_added_tokens(added, (folder / "tokenizer_config.json").string(), pieces);
   }
   GgufTokenizer& gguf = pieces.gguf;
-  gguf.model = "llama";
+  gguf.model = unigram ? "t5" : "llama";
   gguf.pre = "default";
   gguf.add_space_prefix = model.normalizer.add_dummy_prefix;
+  if (unigram) {
+    gguf.remove_extra_whitespaces = model.normalizer.remove_extra_whitespaces;
+    gguf.precompiled_charsmap = model.normalizer.precompiled_charsmap;
+  }
   const auto flag = [&](const char* key, bool fallback) {
     return tokenizer_config.contains(key) && tokenizer_config[key].is_boolean()
                ? tokenizer_config[key].get<bool>()
@@ -237,8 +261,10 @@ GgufTokenizer from_tokenizer_json(const Json& json, const std::string& path,
   const Json& model = json["model"];
   const std::string type = model.value("type", model.contains("merges") ? "BPE" : "");
   if (type != "BPE" && type != "WordPiece") {
-    fail("{}: a tokenizer of kind {} cannot be written to GGUF; BPE and WordPiece can", path,
-         quote(type));
+    fail(
+        "{}: a tokenizer.json of kind {} cannot be written to GGUF; BPE and WordPiece can, and a "
+        "unigram model without byte pieces as tokenizer.model",
+        path, quote(type));
   }
   PieceList pieces(config.vocab_size, path);
   set_vocabulary(model["vocab"], path, pieces);
@@ -305,7 +331,16 @@ void add_gguf_tokenizer(GgufWriter& writer, const GgufTokenizer& tokenizer) {
   flag("add_bos_token", tokenizer.add_bos);
   flag("add_eos_token", tokenizer.add_eos);
   flag("add_space_prefix", tokenizer.add_space_prefix);
+  flag("remove_extra_whitespaces", tokenizer.remove_extra_whitespaces);
   flag("normalizer.lowercase", tokenizer.lowercase);
+  if (!tokenizer.precompiled_charsmap.empty()) {
+    const std::string& rules = tokenizer.precompiled_charsmap;
+    GgufArray bytes;
+    bytes.size = rules.size();
+    bytes.numbers = std::as_bytes(std::span(rules));
+    writer.add_value("tokenizer.ggml.precompiled_charsmap",
+                     {.type = GgufValueType::kArray, .value = std::move(bytes)});
+  }
 }
 
 }  // namespace tigerbot

@@ -29,14 +29,14 @@ constexpr std::int64_t kVocabulary = 320;  // 256 bytes, merges, special tokens,
 using Shapes = std::vector<std::pair<std::string, std::vector<std::int64_t>>>;
 
 // Every tensor of a small model of each family, as Hugging Face names and shapes it.
-Shapes shapes_of(const std::string& type) {
+Shapes shapes_of(const std::string& type, std::int64_t vocabulary = kVocabulary) {
   Shapes shapes;
   const auto both = [&](const std::string& name, std::vector<std::int64_t> shape) {
     shapes.push_back({name + ".bias", {shape.front()}});
     shapes.push_back({name + ".weight", std::move(shape)});
   };
   if (type == "bloom") {
-    shapes.push_back({"transformer.word_embeddings.weight", {kVocabulary, 64}});
+    shapes.push_back({"transformer.word_embeddings.weight", {vocabulary, 64}});
     both("transformer.word_embeddings_layernorm", {64});
     both("transformer.ln_f", {64});
     for (const std::string layer : {"transformer.h.0.", "transformer.h.1."}) {
@@ -50,9 +50,9 @@ Shapes shapes_of(const std::string& type) {
     return shapes;
   }
   const std::int64_t head_dim = type == "qwen3" ? 32 : 16;
-  shapes.push_back({"model.embed_tokens.weight", {kVocabulary, 64}});
+  shapes.push_back({"model.embed_tokens.weight", {vocabulary, 64}});
   shapes.push_back({"model.norm.weight", {64}});
-  shapes.push_back({"lm_head.weight", {kVocabulary, 64}});
+  shapes.push_back({"lm_head.weight", {vocabulary, 64}});
   for (const std::string layer : {"model.layers.0.", "model.layers.1."}) {
     shapes.push_back({layer + "input_layernorm.weight", {64}});
     shapes.push_back({layer + "post_attention_layernorm.weight", {64}});
@@ -175,7 +175,7 @@ void write_model(const std::filesystem::path& folder, const std::string& type, J
   put_file(folder / "generation_config.json", R"({"eos_token_id":[301,302],"temperature":0.6})");
   auto generator = at::detail::createCPUGenerator(7);
   std::vector<TensorToWrite> tensors;
-  for (const auto& [name, shape] : shapes_of(type)) {
+  for (const auto& [name, shape] : shapes_of(type, config["vocab_size"])) {
     const at::Tensor values = at::randn(shape, generator);
     tensors.push_back({name, shape, at::kFloat, [values] { return values; }});
   }
@@ -350,6 +350,51 @@ TEST(ConvertBadInput, SaysWhatDoesNotFit) {
   expect_error([&] { convert_model(folder / "hf", folder / "m.gguf", to_gguf()); },
                "no name that we know");
   EXPECT_FALSE(std::filesystem::exists(folder / "m.gguf"));
+}
+
+void use_sentencepiece(const std::filesystem::path& folder, const char* model, int pieces) {
+  Json config = config_of("llama");
+  config.update({{"vocab_size", pieces}, {"bos_token_id", 1}, {"eos_token_id", 2}});
+  write_model(folder, "llama", config);
+  std::filesystem::remove(folder / "tokenizer.json");
+  put_file(folder / "tokenizer_config.json", R"({"add_bos_token": false})");
+  const std::string golden = TIGERBOT_SOURCE_DIR "/tests/golden/sentencepiece/";
+  put_file(folder / "tokenizer.model", get_file(golden + model));
+}
+
+TEST(ConvertTokenizer, UnigramWithItsRulesGoesToGguf) {
+  TemporaryFolder folder;
+  use_sentencepiece(folder / "hf", "unigram_rules.model", 371);
+  convert_model(folder / "hf", folder / "m.gguf", to_gguf());
+  const ModelFiles before = open_model(folder / "hf"), after = open_model(folder / "m.gguf");
+  const auto expected = before.load_tokenizer(), tokenizer = after.load_tokenizer();
+  const Tokenizer::EncodeOptions plain{.add_special_tokens = false, .parse_special_tokens = false};
+  const Json cases =
+      Json::parse(get_file(TIGERBOT_SOURCE_DIR "/tests/golden/sentencepiece/cases.json"));
+  std::size_t tokens = 0;
+  for (const Json& hex : cases["texts"]) {
+    std::string text;
+    const auto digits = hex.get<std::string>();
+    for (std::size_t at = 0; at < digits.size(); at += 2)
+      text += static_cast<char>(std::stoi(digits.substr(at, 2), nullptr, 16));
+    const auto ids = expected->encode(text, plain);
+    EXPECT_EQ(tokenizer->encode(text, plain), ids) << text;
+    tokens += ids.size();
+  }
+  EXPECT_GT(tokens, 1000u);
+}
+
+TEST(ConvertTokenizer, SentencePieceModelsThatGgufCannotHoldAreRefused) {
+  TemporaryFolder folder;
+  const auto refused = [&](const char* model, int pieces, const char* message) {
+    std::filesystem::remove_all(folder / "hf");
+    use_sentencepiece(folder / "hf", model, pieces);
+    expect_error([&] { convert_model(folder / "hf", folder / "m.gguf", to_gguf()); }, message);
+    EXPECT_FALSE(std::filesystem::exists(folder / "m.gguf"));
+  };
+  refused("unigram_bytes.model", 630, "--no-byte-fallback");
+  refused("character.model", 284, "of words or characters");
+  refused("bpe_suffix.model", 500, "behind a word");
 }
 
 TEST(OpenModelBadInput, NamesTensorsOfWrongShapeTypeOrMissing) {
