@@ -69,9 +69,9 @@ std::unique_ptr<Reader> open_reader(const std::filesystem::path& file,
 bool can_split(const std::filesystem::path& file, const ReaderOptions& options);
 
 /// The files that `patterns` name, each once, in the order of their names within a pattern: a file
-/// is itself, a folder all files under it (names that begin with a dot left out), anything else a
-/// glob (*, ?, [a-z], {a,b}). Relative patterns start at `folder`; "~/" is the home folder. A
-/// pattern that finds nothing is an Error.
+/// is itself, a folder all files under it (names that begin with a dot left out; of an output of
+/// `data build` its shards to train on), anything else a glob (*, ?, [a-z], {a,b}). Relative
+/// patterns start at `folder`; "~/" is the home folder. A pattern that finds nothing is an Error.
 std::vector<std::filesystem::path> find_inputs(const std::vector<std::string>& patterns,
                                                const std::filesystem::path& folder = {});
 

@@ -19,8 +19,10 @@ namespace fs = std::filesystem;
 constexpr std::uint32_t kBins = 1 << 16;
 
 bool is_json_lines(const fs::path& file) {
-  const std::string name = file.filename().string();
-  return name.find(".jsonl") != std::string::npos || name.find(".ndjson") != std::string::npos;
+  fs::path name = file.filename();
+  for (const char* packed : {".zst", ".gz", ".bz2", ".xz"})
+    if (name.extension() == packed) name = name.stem();
+  return name.extension() == ".jsonl" || name.extension() == ".ndjson";
 }
 
 bool is_language(std::string_view text) {
@@ -140,6 +142,7 @@ std::uint32_t TextSample::bin_of(const Document& document) const {
 void TextSample::measure() {
   std::map<std::string, std::vector<std::uint64_t>> bins;
   while (const auto document = read()) {
+    if (document->text.empty()) continue;
     auto& bytes = bins[document->language];
     if (!options_.shares.empty() && !options_.shares.contains(document->language)) continue;
     bytes.resize(kBins);
@@ -197,7 +200,24 @@ std::optional<Document> TextSample::next() {
     ++language.texts;
     return document;
   }
+  require_every_language();
   return std::nullopt;
+}
+
+void TextSample::require_every_language() const {
+  for (const SampleInput& input : inputs_) {
+    const std::string language = input.language.substr(0, input.language.find('-'));
+    if (language.empty() || (!options_.shares.empty() && !options_.shares.contains(language)))
+      continue;
+    const auto found = languages_.find(language);
+    if (found != languages_.end() && found->second.bytes > 0) continue;
+    if (found != languages_.end() && found->second.available_bytes > 0)
+      fail("no text in {} is short enough for its share of --sample-bytes; ask for more",
+           quote(language));
+    fail(
+        "{}: there is no text here, and {} is to come from it; give it other files or leave it out",
+        input.file.string(), quote(language));
+  }
 }
 
 }  // namespace tigerbot::data

@@ -67,6 +67,8 @@ class TextSample {
   };
   std::optional<Document> read();
   void measure();
+  /// An Error where a language that an input is named for gave no text.
+  void require_every_language() const;
   std::uint32_t bin_of(const Document& document) const;
   void report_progress();
 

@@ -91,6 +91,30 @@ TEST(DataBuild, AnErrorOfRanksIsOneLine) {
   EXPECT_NE(log.find("bad_row_limit"), std::string::npos) << log;
 }
 
+TEST(DataBuild, ItsFolderIsWhatATokenizerIsTrainedOn) {
+  const TemporaryFolder folder;
+  write_all(folder / "s.jsonl", rows());
+  write_all(folder / "r.toml", recipe_of("out"));
+  const ProgramResult build = run_tigerbot({"data", "build", folder / "r.toml", "--json"});
+  ASSERT_EQ(build.status, 0) << build.err;
+  const ProgramResult train = run_tigerbot({"tokenizer", "train", folder / "out", "--vocab-size",
+                                            "400", "--output", folder / "tokenizer", "--json"});
+  ASSERT_EQ(train.status, 0) << train.err;
+  const auto report = nlohmann::json::parse(train.out);
+  EXPECT_EQ(report["pieces"], 400);
+  EXPECT_EQ(report["sample"]["bad_rows"], 0);
+  // Its text to train on alone: nothing held out, nothing of the work and the reports beside it.
+  const auto manifest = nlohmann::json::parse(read_all(folder / "out/manifest.json"));
+  const auto documents = manifest["train"]["documents"].get<std::size_t>();
+  EXPECT_GT(documents, 10u);
+  EXPECT_EQ(report["sample"]["languages"]["unknown"]["texts"], documents);
+  const ProgramResult tokenize =
+      run_tigerbot({"data", "tokenize", folder / "out", "--tokenizer", folder / "tokenizer",
+                    "--output", folder / "shards/t", "--json"});
+  ASSERT_EQ(tokenize.status, 0) << tokenize.err;
+  EXPECT_EQ(nlohmann::json::parse(tokenize.out)["documents"], documents);
+}
+
 TEST(DataBuild, ShowAndReportSpeakOfTheRun) {
   const TemporaryFolder folder;
   write_all(folder / "s.jsonl", rows());

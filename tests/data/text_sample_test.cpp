@@ -91,6 +91,27 @@ TEST_F(TextSampleTest, ALanguageThatIsMissingIsNamed) {
   EXPECT_EQ(languages_.at("ja").texts, 2u);
 }
 
+TEST_F(TextSampleTest, AFileWithoutTextOfItsLanguageIsAnError) {
+  write_file(folder_ / "empty.jsonl", "");
+  write_file(folder_ / "blank.jsonl", "{\"text\": \"\"}\n");
+  const std::string rows = "ko=" + (folder_ / "rows.jsonl").string();
+  const auto message = [&](const std::string& file, std::uint64_t bytes) -> std::string {
+    try {
+      draw({rows, "ja=" + (folder_ / file).string()}, bytes, {});
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  for (const std::uint64_t bytes : {0, 8000}) {
+    for (const char* file : {"empty.jsonl", "blank.jsonl"})
+      EXPECT_NE(message(file, bytes).find("there is no text here, and \"ja\""), std::string::npos)
+          << file << bytes << message(file, bytes);
+  }
+  EXPECT_EQ(message("plain.txt", 8000), "");
+  EXPECT_NE(message("plain.txt", 4).find("ask for more"), std::string::npos);
+}
+
 TEST(ParseShares, TakesNumbersAboveZeroOnce) {
   EXPECT_EQ(parse_shares({"zh=0.5,ja=3", "ko=1"}),
             (std::map<std::string, double>{{"zh", 0.5}, {"ja", 3}, {"ko", 1}}));

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "data/reader.h"
 
@@ -15,7 +16,17 @@ namespace fs = std::filesystem;
 
 bool is_hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
 
-/// All files under `folder`, by name.
+/// True for what `data build` leaves behind: held-out text, reports and work in progress stand
+/// there beside the text to train on.
+bool is_build_output(const fs::path& folder) {
+  std::error_code error;
+  const fs::path manifest = folder / "manifest.json";
+  if (!fs::is_regular_file(manifest, error)) return false;
+  const Json json = Json::parse(read_file(manifest), nullptr, /*allow_exceptions=*/false);
+  return json.is_object() && json.contains("format") && json["format"] == "tigerbot-data-1";
+}
+
+/// All files under `folder`, by name; of an output of `data build` its shards to train on.
 std::vector<fs::path> files_under(const fs::path& folder) {
   std::vector<fs::path> files;
   std::error_code error;
@@ -31,6 +42,11 @@ std::vector<fs::path> files_under(const fs::path& folder) {
     }
   }
   if (error) fail("{}: the folder cannot be read: {}", folder.string(), error.message());
+  if (is_build_output(folder)) {
+    std::erase_if(files, [&](const fs::path& file) {
+      return file != folder / file.filename() || !file.filename().string().starts_with("train-");
+    });
+  }
   std::sort(files.begin(), files.end());
   return files;
 }

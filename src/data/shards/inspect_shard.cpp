@@ -53,6 +53,7 @@ Json inspect_shard(const std::filesystem::path& path, bool checksums) {
     empty += length == 0 ? 1 : 0;
   }
   const auto manifest = read_shard_manifest(shard.prefix());
+  if (manifest) require_manifest_of(*manifest, shard);
   if (manifest && checksums) {
     check_sum(shard.prefix().string() + ".bin", manifest->bin_sha256);
     check_sum(shard.prefix().string() + ".idx", manifest->idx_sha256);

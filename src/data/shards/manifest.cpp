@@ -105,4 +105,13 @@ std::optional<ShardManifest> read_shard_manifest(const std::filesystem::path& pr
   return parse_shard_manifest(read_json_file(path), path.string());
 }
 
+void require_manifest_of(const ShardManifest& manifest, const TokenShard& shard) {
+  const ShardCount& total = manifest.total;
+  if (total.documents != shard.documents() || total.tokens != shard.tokens())
+    fail(
+        "{}.json: speaks of {} documents and {} tokens, and the shard has {} and {}; it belongs to "
+        "another shard",
+        shard.prefix().string(), total.documents, total.tokens, shard.documents(), shard.tokens());
+}
+
 }  // namespace tigerbot::data

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "data/shards/token_shard.h"
 #include "tokenizer/tokenizer.h"
 
 namespace tigerbot::data {
@@ -45,5 +46,8 @@ ShardManifest parse_shard_manifest(const Json& json, const std::string& path);
 
 /// The manifest beside a shard; nothing where there is none (shards of other programs).
 std::optional<ShardManifest> read_shard_manifest(const std::filesystem::path& prefix);
+
+/// An Error unless it counts what the shard has.
+void require_manifest_of(const ShardManifest& manifest, const TokenShard& shard);
 
 }  // namespace tigerbot::data

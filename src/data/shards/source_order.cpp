@@ -19,11 +19,7 @@ void check_manifest(const TokenShard& shard, const std::string& tokenizer) {
         "{}: the shard was written by another tokenizer ({} of {} pieces) than the model's; run "
         "`tigerbot data tokenize` with the model's",
         path, manifest->tokenizer_kind, manifest->vocabulary_size);
-  if (manifest->total.documents != shard.documents() || manifest->total.tokens != shard.tokens())
-    fail(
-        "{}: speaks of {} documents and {} tokens, and the shard has {} and {}; it belongs to "
-        "another shard",
-        path, manifest->total.documents, manifest->total.tokens, shard.documents(), shard.tokens());
+  require_manifest_of(*manifest, shard);
 }
 
 }  // namespace

@@ -130,6 +130,14 @@ TEST_F(TokenizeTest, AShardCanBeInspected) {
   EXPECT_EQ(found["type"], "uint16");
   EXPECT_EQ(found["manifest"]["sources"]["books"]["documents"], 100);
   EXPECT_NE(format_shard_inspection(found).find("web/news"), std::string::npos);
+  const std::string manifest = options_.output.string() + ".json";
+  const std::string whole = read_file(manifest);
+  Json other = parse_json(whole, "manifest");
+  other["total"]["tokens"] = 5;
+  write_file(manifest, other.dump());
+  EXPECT_NE(error_of([&] { inspect_shard(options_.output, false); }).find("another shard"),
+            std::string::npos);
+  write_file(manifest, whole);
   std::string bytes = read_file(options_.output.string() + ".bin");
   bytes[7] ^= 1;
   write_file(options_.output.string() + ".bin", bytes);
