@@ -134,6 +134,11 @@ void add_data_tokenize_command(CLI::App& data) {
                    "Recognize special tokens written in the text (default: they are plain text)");
   command.add_flag("--skip-bad-rows", tokenize.skip_bad_rows,
                    "Count rows that cannot be read and go on (default: they end the run)");
+  command
+      .add_option("--part-bytes", tokenize.part_bytes,
+                  "Input that is worked on, and lost when the run is killed, as a whole: 32M, 1G")
+      ->transform(CLI::AsSizeValue(false))
+      ->capture_default_str();
   command.add_flag("--overwrite", tokenize.overwrite, "Replace shards that are there");
   command.add_option("--threads", tokenize.threads, "Of each rank (default: one a core)");
   command.add_flag("--json", options->json, "One JSON object on stdout");

@@ -153,11 +153,20 @@ DataSettings read_data(JsonReader reader, Files files) {
     data.average = choice<Options::Average>(
         reader, "average", "token",
         {{"token", Options::Average::kToken}, {"example", Options::Average::kExample}});
-  } else if (reader.has("instructions")) {
-    data.instructions = read_sources(reader, "instructions", true, files);
-    data.instruction_share = reader.get<double>("instruction_share", 0.03);
-    check(data.instruction_share > 0 && data.instruction_share < 1, reader, "instruction_share",
-          "between 0 and 1");
+  } else {
+    data.shuffle = choice<data::Shuffle>(reader, "shuffle", "documents",
+                                         {{"documents", data::Shuffle::kDocuments},
+                                          {"windows", data::Shuffle::kWindows},
+                                          {"none", data::Shuffle::kNone}});
+    data.packing =
+        choice<data::Packing>(reader, "packing", "split",
+                              {{"split", data::Packing::kSplit}, {"whole", data::Packing::kWhole}});
+    if (reader.has("instructions")) {
+      data.instructions = read_sources(reader, "instructions", true, files);
+      data.instruction_share = reader.get<double>("instruction_share", 0.03);
+      check(data.instruction_share > 0 && data.instruction_share < 1, reader, "instruction_share",
+            "between 0 and 1");
+    }
   }
   reader.finish();
   return data;
@@ -214,6 +223,10 @@ TrainSettings read_train(JsonReader reader, const DataSettings& data) {
         "above 1, or 0 for none");
   train.max_skipped_in_a_row = positive(reader, "max_skipped_in_a_row", 5);
   reader.finish();
+  if (!sft && data.packing == data::Packing::kWhole && train.steps == 0) {
+    fail("{}: say how many; with data.packing = \"whole\" it is not known how many an epoch makes",
+         reader.place("steps"));
+  }
   if (train.global_batch_tokens < data.sequence_length) {
     fail("{}: {} tokens; data.sequence_length alone is {}", reader.place("global_batch_tokens"),
          train.global_batch_tokens, data.sequence_length);

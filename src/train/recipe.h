@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "data/shards/shard_reader.h"
 #include "train/lora.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
@@ -47,6 +48,8 @@ struct DataSettings {
   SftOptions::TooLong too_long = SftOptions::TooLong::kCut;
   SftOptions::Average average = SftOptions::Average::kToken;
   // pretrain
+  data::Shuffle shuffle = data::Shuffle::kDocuments;
+  data::Packing packing = data::Packing::kSplit;
   std::vector<DataSource> instructions;  ///< rows written as {instruction}\n{response}
   double instruction_share = 0;          ///< of the tokens: the report's 2 to 5%
 };

@@ -107,6 +107,8 @@ std::unique_ptr<Objective> make_pretrain(const Recipe& recipe, const ModelParts&
   options.epochs = recipe.data.epochs;
   options.instruction_share = recipe.data.instruction_share;
   options.reader.sequence_length = recipe.data.sequence_length;
+  options.reader.shuffle = recipe.data.shuffle;
+  options.reader.packing = recipe.data.packing;
   options.reader.seed = recipe.train.seed;
   options.reader.reader = group.rank();
   options.reader.readers = group.size();

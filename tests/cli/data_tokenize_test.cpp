@@ -1,10 +1,17 @@
 // `tigerbot data tokenize` over ranks.
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <sstream>
+#include <thread>
+#include <vector>
 
 #include "cli/program.h"
 
@@ -41,13 +48,14 @@ void write_rows(const std::string& folder, int files, int rows_each) {
   }
 }
 
-std::string command_line(int ranks, const TemporaryFolder& folder, const std::string& output) {
+std::string command_line(int ranks, const TemporaryFolder& folder, const std::string& output,
+                         const std::string& more = "") {
   return "exec env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun "
          "--oversubscribe "
          "-n " +
          std::to_string(ranks) + " " TIGERBOT_PROGRAM " data tokenize " + folder / "in" +
          " --tokenizer " + folder / "tokenizer.json" + " --threads 1 --output " + folder / output +
-         "/t > " + folder / "log" + " 2>&1";
+         "/t " + more + " > " + folder / "log" + " 2>&1";
 }
 
 std::map<std::string, std::string> files_of(const std::string& folder) {
@@ -86,6 +94,64 @@ TEST_F(TokenizeOnRanks, GivesTheSameBytes) {
         << read_all(folder_ / "log");
     EXPECT_EQ(files_of(folder_ / output), expected) << ranks;
   }
+}
+
+/// Processes that a process has started, from any of its threads.
+std::vector<pid_t> children_of(pid_t parent) {
+  std::vector<pid_t> children;
+  std::error_code gone;
+  for (fs::directory_iterator task("/proc/" + std::to_string(parent) + "/task", gone), end;
+       !gone && task != end; task.increment(gone)) {
+    std::istringstream list(read_all(task->path().string() + "/children"));
+    for (pid_t child = 0; list >> child;) children.push_back(child);
+  }
+  return children;
+}
+
+TEST_F(TokenizeOnRanks, AKilledRunGoesOnToTheSameBytes) {
+  write_rows(folder_ / "in", 2, 20'000);
+  const auto expected = alone();
+  const auto parts_there = [&] {
+    std::error_code gone;
+    int parts = 0;
+    for (fs::directory_iterator entry(folder_ / "killed/t.parts", gone), end; !gone && entry != end;
+         entry.increment(gone))
+      parts += entry->path().extension() == ".part";
+    return parts;
+  };
+  // Nearly always the first run dies in the middle; one that is through before is no test.
+  int killed = 0, parts = 0;
+  for (int attempt = 0; attempt < 10 && killed == 0; ++attempt) {
+    fs::remove_all(folder_ / "killed");
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      const std::string command = command_line(2, folder_, "killed", "--part-bytes 64k");
+      ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+      ::_exit(127);
+    }
+    int status = 0;
+    bool ended = false;
+    while (parts_there() < 2 && !ended) {
+      ended = ::waitpid(child, &status, WNOHANG) != 0;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    if (ended) continue;
+    // The ranks first, which mpirun would otherwise let clean up after themselves.
+    for (const pid_t rank : children_of(child)) killed += ::kill(rank, SIGKILL) == 0;
+    ::kill(child, SIGKILL);
+    ::waitpid(child, &status, 0);
+    parts = parts_there();
+    if (fs::exists(folder_ / "killed/t.idx")) killed = 0;
+  }
+  EXPECT_EQ(killed, 2);
+  EXPECT_GE(parts, 2);
+  ASSERT_EQ(std::system(command_line(2, folder_, "killed", "--part-bytes 64k --json").c_str()), 0)
+      << read_all(folder_ / "log");
+  // It used what was there.
+  EXPECT_EQ(read_all(folder_ / "log").find("\"parts_done_before\": 0"), std::string::npos)
+      << read_all(folder_ / "log");
+  EXPECT_EQ(files_of(folder_ / "killed"), expected);
 }
 
 }  // namespace

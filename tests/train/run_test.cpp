@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 #include "base/expect_error.h"
 #include "base/files.h"
@@ -179,6 +180,36 @@ path = "answers.jsonl"
   const ModelFiles files = open_model(whole / "run/final");
   EXPECT_EQ(files.config.rope_theta, 500000.0);
   EXPECT_EQ(files.config.max_position_embeddings, 512);
+}
+
+std::string shuffled_recipe(const std::string& data, const std::string& train) {
+  return "output = \"run\"\n[model]\nconfig = \"model/config.json\"\ntokenizer = \"model\"\n"
+         "[data]\nobjective = \"pretrain\"\nsequence_length = 64\n" +
+         data + "[[data.source]]\npath = \"shard\"\n[train]\nglobal_batch_tokens = 256\n" + train;
+}
+
+TEST(Run, ShuffleAndPackingOfPretrainingAreTheRecipes) {
+  std::set<std::string> losses;
+  for (const auto& [data, expected] :
+       {std::pair("", R"("packing":"split")"),
+        std::pair("shuffle = \"windows\"\n", R"("shuffle":"windows")"),
+        std::pair("shuffle = \"none\"\n", R"("shuffle":"none")"),
+        std::pair("packing = \"whole\"\n", R"("packing":"whole")")}) {
+    const ScratchFolder folder;
+    write_tiny_run(folder.path(), shuffled_recipe(data, "steps = 1\n"));
+    testing::write_documents(folder / "shard", 60, 0);
+    run_in(folder.path());
+    const Json state =
+        parse_json(read_file(folder / "run/checkpoints/step-00000001/state.json"), "state");
+    EXPECT_NE(state["data"].dump().find(expected), std::string::npos) << state["data"].dump();
+    losses.insert(curve(folder.path()).at(0));
+  }
+  EXPECT_EQ(losses.size(), 4U);
+  const ScratchFolder folder;
+  write_tiny_run(folder.path(), shuffled_recipe("packing = \"whole\"\n", ""));
+  testing::write_documents(folder / "shard", 60, 0);
+  EXPECT_NE(error_of([&] { run_in(folder.path()); }).find("train.steps: say how many"),
+            std::string::npos);
 }
 
 // --- Adapters and chosen parameters --------------------------------------------------------------
