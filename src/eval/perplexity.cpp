@@ -1,8 +1,14 @@
 #include "eval/perplexity.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/argmax.h>
+#include <ATen/ops/clamp_min.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/gather.h>
+#include <ATen/ops/logical_and.h>
+#include <ATen/ops/logsumexp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +17,32 @@
 #include "base/progress.h"
 
 namespace tigerbot {
+namespace {
+
+/// Losses of `labels` (-100 is ignored), through the output layer that generation uses.
+ops::CrossEntropy losses_of(const Decoder& decoder, const at::Tensor& hidden,
+                            const at::Tensor& labels) {
+  if (!decoder.quantized_output().defined()) {
+    return ops::cross_entropy(hidden, decoder.output_weight(), labels);
+  }
+  constexpr std::int64_t kRows = 256;  // their logits exist at once
+  const at::Tensor known = labels >= 0;
+  const at::Tensor pieces = labels.clamp_min(0);
+  ops::CrossEntropy result;
+  result.token_losses = at::empty({labels.size(0)}, at::kFloat);
+  result.correct = at::empty({labels.size(0)}, at::kBool);
+  for (std::int64_t first = 0; first < labels.size(0); first += kRows) {
+    const std::int64_t rows = std::min(kRows, labels.size(0) - first);
+    const auto part = [&](const at::Tensor& tensor) { return tensor.narrow(0, first, rows); };
+    const at::Tensor logits = decoder.logits(part(hidden)).to(at::kFloat);
+    const at::Tensor own = logits.gather(1, part(pieces).unsqueeze(1)).squeeze(1);
+    part(result.token_losses).copy_((logits.logsumexp(1) - own) * part(known));
+    part(result.correct).copy_((logits.argmax(1) == part(pieces)).logical_and(part(known)));
+  }
+  return result;
+}
+
+}  // namespace
 
 double Perplexity::perplexity() const { return std::exp(nll / static_cast<double>(tokens)); }
 
@@ -56,8 +88,7 @@ Perplexity measure_perplexity(LanguageModel& model, std::string_view text,
     const at::Tensor target = at::empty({static_cast<std::int64_t>(labels.size())}, at::kLong);
     std::copy(labels.begin(), labels.end(), target.data_ptr<std::int64_t>());
     const at::Tensor hidden = decoder.forward(input.to(device), make_sequences(lengths, device));
-    const ops::CrossEntropy loss =
-        ops::cross_entropy(hidden, decoder.output_weight(), target.to(device));
+    const ops::CrossEntropy loss = losses_of(decoder, hidden, target.to(device));
     const at::Tensor losses = loss.token_losses.to(at::kCPU);
     const at::Tensor correct = loss.correct.to(at::kCPU);
     for (std::size_t i = 0; i < labels.size(); ++i) {

@@ -161,14 +161,20 @@ void BloomDecoder::pack_for(const StepCache* cache) {
   }
   if (!cache || packed_output_ || !ops::takes_kernels(output_weight())) return;
   for (Linear* linear : linears()) linear->pack();
-  packed_output_.emplace(output_weight());
+  packed_output_.emplace(quantized_output_.defined() ? ops::PackedWeight()
+                                                     : ops::PackedWeight(output_weight()));
 }
 
 const at::Tensor& BloomDecoder::output_weight() const {
   return lm_head_ ? lm_head_->weight() : word_embeddings_.weight();
 }
 
+std::string BloomDecoder::output_name() const {
+  return lm_head_ ? "lm_head.weight" : "transformer.word_embeddings.weight";
+}
+
 at::Tensor BloomDecoder::logits(const at::Tensor& hidden) const {
+  if (at::Tensor logits = quantized_logits(hidden); logits.defined()) return logits;
   if (packed_output_ && !at::GradMode::is_enabled()) return ops::linear(hidden, *packed_output_);
   return ops::linear(hidden, output_weight());
 }

@@ -54,6 +54,7 @@ class BloomDecoder : public Decoder {
                      const StepCache* cache) override;
   const at::Tensor& output_weight() const override;
   at::Tensor logits(const at::Tensor& hidden) const override;
+  std::string output_name() const override;
 
  private:
   at::Tensor slopes_;

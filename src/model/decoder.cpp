@@ -29,6 +29,8 @@ std::unique_ptr<Decoder> make_decoder(const ModelConfig& config, const TensorSou
           quantized(linear->name() + ".weight", {linear->out_features(), linear->in_features()});
       if (weight.defined()) linear->set_quantized(std::move(weight));
     }
+    decoder->set_quantized_output(
+        quantized(decoder->output_name(), {config.vocab_size, config.hidden_size}));
   }
   load_parameters(decoder->parameters(), source, dtype, device);
   return decoder;

@@ -14,6 +14,7 @@
 #include "model/recompute.h"
 #include "model/rope_table.h"
 #include "ops/ops.h"
+#include "ops/quantized_linear.h"
 
 namespace tigerbot {
 
@@ -74,9 +75,23 @@ class Decoder {
   /// hidden [n, hidden_size] -> logits [n, vocab_size].
   virtual at::Tensor logits(const at::Tensor& hidden) const = 0;
 
+  /// "lm_head.weight", or the embedding's name where that is the output layer too.
+  virtual std::string output_name() const = 0;
+  /// Makes logits without gradients with this weight, in place of output_weight().
+  void set_quantized_output(ops::QuantizedWeight weight) { quantized_output_ = std::move(weight); }
+  const ops::QuantizedWeight& quantized_output() const { return quantized_output_; }
+
  protected:
   explicit Decoder(ModelConfig config) : config_(std::move(config)) {}
+  /// The logits of the quantized output layer; undefined where there is none, or gradients are
+  /// wanted.
+  at::Tensor quantized_logits(const at::Tensor& hidden) const {
+    if (!quantized_output_.defined() || at::GradMode::is_enabled()) return {};
+    return ops::linear(hidden, quantized_output_);
+  }
+
   ModelConfig config_;
+  ops::QuantizedWeight quantized_output_;
   ActivationCheckpointing checkpointing_ = ActivationCheckpointing::kNone;
 };
 
@@ -84,8 +99,8 @@ class Decoder {
 std::unique_ptr<Decoder> make_empty_decoder(const ModelConfig& config);
 
 /// A model of this shape with its parameters from `source`, in `dtype` on `device`. The layers that
-/// `quantized` has run as they are quantized; a device other than the CPU takes dense ones from
-/// `source`.
+/// `quantized` has, and the output layer, run as they are quantized; a device other than the CPU
+/// takes dense ones from `source`.
 std::unique_ptr<Decoder> make_decoder(const ModelConfig& config, const TensorSource& source,
                                       at::ScalarType dtype, at::Device device = at::kCPU,
                                       const QuantizedSource& quantized = nullptr);

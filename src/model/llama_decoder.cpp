@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <tuple>
 
 #include "model/step.h"
@@ -211,24 +212,22 @@ void LlamaDecoder::pack_for(const StepCache* cache) {
     return;
   }
   if (!cache || packed_) return;
-  bool quantized = false;
   for (const Linear* linear : linears()) {
-    if (linear->has_adapter()) return;  // the fused step knows plain weights alone
-    quantized = quantized || linear->is_quantized();
+    if (linear->has_adapter()) return;  // the fused step knows weights alone
   }
-  if (quantized) {
-    packed_.emplace(Packed{std::nullopt, ops::PackedWeight(output_weight())});
-    return;
-  }
+  const auto weight_of = [](const Linear& linear) {
+    return linear.is_quantized() ? ops::LayerWeight(linear.quantized())
+                                 : ops::LayerWeight(linear.weight());
+  };
   std::vector<ops::DecoderLayer> layers;
   for (const LlamaLayer& layer : layers_) {
     const LlamaAttention& attention = layer.attention;
     const LlamaMlp& mlp = layer.mlp;
     ops::DecoderLayer& plain = layers.emplace_back();
     plain.input_norm = layer.input_norm.weight();
-    plain.query = attention.q_proj_.weight();
-    plain.key = attention.k_proj_.weight();
-    plain.value = attention.v_proj_.weight();
+    plain.query = weight_of(attention.q_proj_);
+    plain.key = weight_of(attention.k_proj_);
+    plain.value = weight_of(attention.v_proj_);
     plain.query_bias = attention.q_proj_.bias();
     plain.key_bias = attention.k_proj_.bias();
     plain.value_bias = attention.v_proj_.bias();
@@ -236,31 +235,46 @@ void LlamaDecoder::pack_for(const StepCache* cache) {
       plain.query_norm = attention.q_norm_->weight();
       plain.key_norm = attention.k_norm_->weight();
     }
-    plain.output = attention.o_proj_.weight();
+    plain.output = weight_of(attention.o_proj_);
     plain.output_bias = attention.o_proj_.bias();
     plain.post_attention_norm = layer.post_attention_norm.weight();
-    plain.gate = mlp.gate_proj_.weight();
-    plain.up = mlp.up_proj_.weight();
-    plain.down = mlp.down_proj_.weight();
+    plain.gate = weight_of(mlp.gate_proj_);
+    plain.up = weight_of(mlp.up_proj_);
+    plain.down = weight_of(mlp.down_proj_);
     plain.gate_bias = mlp.gate_proj_.bias();
     plain.up_bias = mlp.up_proj_.bias();
     plain.down_bias = mlp.down_proj_.bias();
     plain.sliding_window = attention.options_.sliding_window;
   }
-  if (!ops::DecoderStack::applies(layers)) return;
+  if (!ops::DecoderStack::applies(layers)) {
+    if (std::ranges::any_of(linears(), &Linear::is_quantized)) {
+      packed_.emplace(Packed{std::nullopt, pack_output()});
+    }
+    return;
+  }
   const ops::DecoderShape shape{config_.num_attention_heads, config_.num_key_value_heads,
                                 config_.head_dim, config_.norm_eps,
                                 layers_.front().attention.options_.scale};
-  packed_.emplace(
-      Packed{ops::DecoderStack(layers, norm_.weight(), shape), ops::PackedWeight(output_weight())});
+  packed_.emplace(Packed{ops::DecoderStack(layers, norm_.weight(), shape), pack_output()});
+}
+
+ops::PackedWeight LlamaDecoder::pack_output() const {
+  return quantized_output_.defined() ? ops::PackedWeight() : ops::PackedWeight(output_weight());
 }
 
 const at::Tensor& LlamaDecoder::output_weight() const {
   return lm_head_ ? lm_head_->weight() : embed_tokens_.weight();
 }
 
+std::string LlamaDecoder::output_name() const {
+  return lm_head_ ? "lm_head.weight" : "model.embed_tokens.weight";
+}
+
 at::Tensor LlamaDecoder::logits(const at::Tensor& hidden) const {
-  if (packed_ && !at::GradMode::is_enabled()) return ops::linear(hidden, packed_->output);
+  if (at::Tensor logits = quantized_logits(hidden); logits.defined()) return logits;
+  if (packed_ && packed_->output.defined() && !at::GradMode::is_enabled()) {
+    return ops::linear(hidden, packed_->output);
+  }
   return ops::linear(hidden, output_weight());
 }
 

@@ -81,6 +81,7 @@ class LlamaDecoder : public Decoder {
                      const StepCache* cache) override;
   const at::Tensor& output_weight() const override;
   at::Tensor logits(const at::Tensor& hidden) const override;
+  std::string output_name() const override;
 
  private:
   RopeTable rope_;
@@ -89,11 +90,11 @@ class LlamaDecoder : public Decoder {
   RmsNorm norm_;
   std::optional<Linear> lm_head_;  ///< none where the output layer is the embedding's
 
-  /// Copies of the weights for steps of inference. Quantized layers have none: they run packed as
-  /// they are, one operation after the other.
+  /// Copies of the weights for steps of inference (quantized ones are shared). No layers where only
+  /// some are quantized, or they are and the rest is float32: one operation then follows the other.
   struct Packed {
     std::optional<ops::DecoderStack> layers;
-    ops::PackedWeight output;
+    ops::PackedWeight output;  ///< undefined where it is quantized
   };
   std::optional<Packed> packed_;
 
@@ -106,6 +107,7 @@ class LlamaDecoder : public Decoder {
 
   /// Packs the weights where a step may run on packed ones, if they are not packed yet.
   void pack_for(const StepCache* cache);
+  ops::PackedWeight pack_output() const;
 };
 
 }  // namespace tigerbot

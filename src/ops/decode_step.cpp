@@ -18,7 +18,6 @@
 #include "ops/cpu/decode_attention.h"
 #include "ops/cpu/decode_crew.h"
 #include "ops/cpu/linear_kernels.h"
-#include "ops/cpu/packed_product.h"
 
 namespace tigerbot::ops {
 namespace {
@@ -32,43 +31,17 @@ const float* floats(const at::Tensor& vector) {
 }
 
 /// The biases of several products as one vector, zeros where one has none; undefined if none has.
-at::Tensor joined_bias(const std::vector<std::pair<at::Tensor, at::Tensor>>& weights_and_biases) {
+at::Tensor joined_bias(const std::vector<std::pair<LayerWeight, at::Tensor>>& weights_and_biases) {
   if (std::none_of(weights_and_biases.begin(), weights_and_biases.end(),
                    [](const auto& pair) { return pair.second.defined(); })) {
     return {};
   }
   std::vector<at::Tensor> parts;
   for (const auto& [weight, bias] : weights_and_biases) {
-    parts.push_back(bias.defined() ? wide(bias) : at::zeros({weight.size(0)}, at::kFloat));
+    parts.push_back(bias.defined() ? wide(bias) : at::zeros({weight.out_features()}, at::kFloat));
   }
   return at::cat(parts);
 }
-
-/// Rows whose 32-bit words are those of a and of b in turn: packed, both are one stream.
-at::Tensor interleaved(const at::Tensor& a, const at::Tensor& b) {
-  const std::int64_t elements = a.scalar_type() == at::kBFloat16 ? 2 : 1;
-  const std::int64_t words = (a.size(1) + elements - 1) / elements;
-  at::Tensor both = at::zeros({a.size(0), words, 2, elements}, a.options());
-  const auto place = [&](const at::Tensor& from, std::int64_t side) {
-    at::Tensor whole = at::zeros({a.size(0), words * elements}, a.options());
-    whole.narrow(1, 0, from.size(1)).copy_(from);
-    both.select(2, side).copy_(whole.unflatten(1, {words, elements}));
-  };
-  place(a, 0);
-  place(b, 1);
-  return both.flatten(1);
-}
-
-/// Rows of activations: row r at base + r * stride elements.
-struct Rows {
-  std::byte* base = nullptr;
-  std::int64_t stride = 0;
-  std::int64_t size = 0;  ///< bytes of an element
-
-  std::byte* at(std::int64_t row, std::int64_t column = 0) const {
-    return base + (row * stride + column) * size;
-  }
-};
 
 /// Hands out parts of one allocation, each from a cache line on; rows are whole 32-bit words.
 class Workspace {
@@ -93,43 +66,56 @@ class Workspace {
 
 bool DecoderStack::applies(const std::vector<DecoderLayer>& layers) {
   if (layers.empty()) return false;
-  const at::ScalarType type = layers.front().query.scalar_type();
+  const bool quantized = layers.front().query.quantized.defined();
+  const at::ScalarType type = quantized ? at::kBFloat16 : layers.front().query.dense.scalar_type();
   return std::all_of(layers.begin(), layers.end(), [&](const DecoderLayer& layer) {
-    const auto fits = [&](const at::Tensor& weight) {
-      return weight.defined() && takes_kernels(weight) && weight.scalar_type() == type;
+    const auto fits = [&](const LayerWeight& weight) {
+      if (quantized) return weight.quantized.defined();
+      return weight.dense.defined() && takes_kernels(weight.dense) &&
+             weight.dense.scalar_type() == type;
     };
+    if (quantized && layer.input_norm.scalar_type() != at::kBFloat16) return false;
     return fits(layer.query) && fits(layer.key) && fits(layer.value) && fits(layer.output) &&
            fits(layer.gate) && fits(layer.up) && fits(layer.down);
   });
+}
+
+/// An Error unless the weight is [out, in].
+void check_weight(const char* name, const LayerWeight& weight, std::int64_t out, std::int64_t in) {
+  if (weight.out_features() != out || weight.in_features() != in) {
+    fail("decode step: {} is [{}, {}]; [{}, {}] is needed", name, weight.out_features(),
+         weight.in_features(), out, in);
+  }
 }
 
 DecoderStack::DecoderStack(const std::vector<DecoderLayer>& layers, const at::Tensor& final_norm,
                            const DecoderShape& shape)
     : final_norm_(wide(final_norm)), shape_(shape) {
   if (!applies(layers)) {
-    fail("decode step: weights must be bfloat16 or float32, all alike, on the CPU");
+    fail("decode step: weights must be bfloat16, float32 or quantized, all alike, on the CPU");
   }
   hidden_ = final_norm.size(0);
-  intermediate_ = layers.front().gate.size(0);
-  type_ = layers.front().query.scalar_type();
+  intermediate_ = layers.front().gate.out_features();
+  type_ = layers.front().query.quantized.defined() ? at::kBFloat16
+                                                   : layers.front().query.dense.scalar_type();
   const std::int64_t d = shape.head_dim;
   for (const DecoderLayer& layer : layers) {
-    check_shape("decode step", "query", layer.query, {shape.heads * d, hidden_});
-    check_shape("decode step", "key", layer.key, {shape.kv_heads * d, hidden_});
-    check_shape("decode step", "value", layer.value, {shape.kv_heads * d, hidden_});
-    check_shape("decode step", "output", layer.output, {hidden_, shape.heads * d});
-    check_shape("decode step", "gate", layer.gate, {intermediate_, hidden_});
-    check_shape("decode step", "up", layer.up, {intermediate_, hidden_});
-    check_shape("decode step", "down", layer.down, {hidden_, intermediate_});
+    check_weight("query", layer.query, shape.heads * d, hidden_);
+    check_weight("key", layer.key, shape.kv_heads * d, hidden_);
+    check_weight("value", layer.value, shape.kv_heads * d, hidden_);
+    check_weight("output", layer.output, hidden_, shape.heads * d);
+    check_weight("gate", layer.gate, intermediate_, hidden_);
+    check_weight("up", layer.up, intermediate_, hidden_);
+    check_weight("down", layer.down, hidden_, intermediate_);
     Layer packed;
     packed.input_norm = wide(layer.input_norm);
     packed.post_attention_norm = wide(layer.post_attention_norm);
     packed.query_norm = wide(layer.query_norm);
     packed.key_norm = wide(layer.key_norm);
-    packed.query_key_value = PackedWeight(at::cat({layer.query, layer.key, layer.value}));
-    packed.output = PackedWeight(layer.output);
-    packed.gate_up = PackedWeight(interleaved(layer.gate, layer.up));
-    packed.down = PackedWeight(layer.down);
+    packed.query_key_value = StepProduct::joined({layer.query, layer.key, layer.value});
+    packed.output = StepProduct::joined({layer.output});
+    packed.gate_up = StepProduct::gated(layer.gate, layer.up);
+    packed.down = StepProduct::joined({layer.down});
     packed.query_key_value_bias = joined_bias({{layer.query, layer.query_bias},
                                                {layer.key, layer.key_bias},
                                                {layer.value, layer.value_bias}});
@@ -190,9 +176,17 @@ class DecoderStack::Run {
     Rows heads = workspace.rows(tokens_, (shape.heads + 2 * shape.kv_heads) * d, size);
     Rows attended = workspace.rows(tokens_, shape.heads * d, size);
     Rows activated = workspace.rows(tokens_, stack.intermediate_, size);
-    memory_ = at::empty({workspace.used() + 64}, at::kByte);
+    std::int64_t rounded_bytes = 0;
+    for (const Layer& layer : stack.layers_) {
+      for (const StepProduct* product :
+           {&layer.query_key_value, &layer.output, &layer.gate_up, &layer.down}) {
+        rounded_bytes = std::max(rounded_bytes, product->rounded_bytes(tokens_));
+      }
+    }
+    memory_ = at::empty({workspace.used() + rounded_bytes + 64}, at::kByte);
     auto* base = reinterpret_cast<std::byte*>(
         (reinterpret_cast<std::uintptr_t>(memory_.data_ptr()) + 63) / 64 * 64);
+    rounded_ = base + workspace.used();
     residual_ = Workspace::place(residual, base);
     narrow_residual_ = Workspace::place(narrow_residual, base);
     normed_ = Workspace::place(normed, base);
@@ -209,7 +203,7 @@ class DecoderStack::Run {
     const auto* from = static_cast<const std::byte*>(embeddings.const_data_ptr());
     at::Tensor result = at::empty({wanted(), hidden}, embeddings.options());
     const Rows output{static_cast<std::byte*>(result.data_ptr()), hidden, residual_.size};
-    constexpr std::size_t kPhasesOfLayer = 10;
+    constexpr std::size_t kPhasesOfLayer = 12;
     cpu::Crew::run(
         kPhasesOfLayer * stack_.layers_.size() + kPhasesOfLayer, [&](cpu::CrewMember& member) {
           over_rows(member, tokens_, [&](std::int64_t row) {
@@ -240,15 +234,23 @@ class DecoderStack::Run {
     });
   }
 
+  /// And rounds the result for the product that follows, if one does.
   void norm(cpu::CrewMember& member, const Rows& x, std::int64_t rows, const at::Tensor& weight,
-            const Rows& out) const {
+            const Rows& out, const StepProduct* next = nullptr) const {
     const auto eps = static_cast<float>(stack_.shape_.norm_eps);
     over_rows(member, rows, [&](std::int64_t row) {
       kernels_.rms_norm(x.at(row), floats(weight), stack_.hidden_, eps, out.at(row));
+      if (next != nullptr) next->round(out.at(row), row, rows, rounded_);
     });
   }
 
-  static std::int64_t words(const Rows& x) { return x.stride * x.size / 4; }
+  /// For a product whose activations no norm has made.
+  void round(cpu::CrewMember& member, const Rows& x, std::int64_t rows,
+             const StepProduct& product) const {
+    if (!product.quantized()) return;
+    over_rows(member, rows,
+              [&](std::int64_t row) { product.round(x.at(row), row, rows, rounded_); });
+  }
 
   static cpu::ProductOutput output(cpu::Finish finish, const Rows& out, const at::Tensor& bias) {
     cpu::ProductOutput result;
@@ -259,16 +261,10 @@ class DecoderStack::Run {
     return result;
   }
 
-  /// out = x weight^T + bias, or added to what is there.
-  void linear(cpu::CrewMember& member, const Rows& x, std::int64_t rows, const PackedWeight& weight,
+  /// out = x weight^T + bias, or added to what is there; x is rounded already where that is needed.
+  void linear(cpu::CrewMember& member, const Rows& x, std::int64_t rows, const StepProduct& product,
               const at::Tensor& bias, cpu::Finish finish, const Rows& out) const {
-    const cpu::PackedProduct product{&kernels_, static_cast<const char*>(weight.data()),
-                                     weight.words(), weight.out_features(), x.size};
-    const cpu::Partition partition(rows, weight.panels(), threads_);
-    const cpu::ProductOutput where = output(finish, out, bias);
-    member.phase(partition.units(), [&](std::int64_t unit) {
-      product.run(x.base, words(x), partition.tile(unit), where);
-    });
+    product.run(member, kernels_, x, rows, threads_, output(finish, out, bias), rounded_);
   }
 
   /// Head norms and rotation of this step's queries and keys, and the keys and values to their
@@ -309,14 +305,10 @@ class DecoderStack::Run {
   /// x += down(silu(gate(x)) * up(x)).
   void perceptron(cpu::CrewMember& member, const Layer& layer, const Rows& x, std::int64_t rows,
                   const Rows& residual) const {
-    const cpu::PackedProduct product{&kernels_, static_cast<const char*>(layer.gate_up.data()),
-                                     layer.gate_up.words() / 2, stack_.intermediate_, x.size};
-    const cpu::Partition partition(rows, layer.gate_up.panels(), threads_);
     cpu::ProductOutput where = output(cpu::Finish::kSwiglu, activated_, layer.gate_bias);
     where.up_bias = floats(layer.up_bias);
-    member.phase(partition.units(), [&](std::int64_t unit) {
-      product.run_swiglu(x.base, words(x), partition.tile(unit), where);
-    });
+    layer.gate_up.run(member, kernels_, x, rows, threads_, where, rounded_);
+    round(member, activated_, rows, layer.down);
     linear(member, activated_, rows, layer.down, layer.down_bias, cpu::Finish::kAdd, residual);
   }
 
@@ -327,7 +319,7 @@ class DecoderStack::Run {
     const Layer& layer = stack_.layers_[index];
     const PagedKeyValues& cache = caches_[index];
     const DecoderShape& shape = stack_.shape_;
-    norm(member, residual, rows, layer.input_norm, normed_);
+    norm(member, residual, rows, layer.input_norm, normed_, &layer.query_key_value);
     linear(member, normed_, rows, layer.query_key_value, layer.query_key_value_bias,
            cpu::Finish::kStore, heads_);
     place_heads(member, layer, cache);
@@ -349,8 +341,9 @@ class DecoderStack::Run {
     }
     attention_.at({layer.sliding_window, narrowed})
         .run(member, {heads_.base, heads_.stride}, {attended_.base, attended_.stride}, cache);
+    round(member, attended_, rows, layer.output);
     linear(member, attended_, rows, layer.output, layer.output_bias, cpu::Finish::kAdd, residual);
-    norm(member, residual, rows, layer.post_attention_norm, normed_);
+    norm(member, residual, rows, layer.post_attention_norm, normed_, &layer.gate_up);
     perceptron(member, layer, normed_, rows, residual);
   }
 
@@ -368,6 +361,7 @@ class DecoderStack::Run {
   std::vector<std::int32_t> row_sequence_;
   std::map<std::pair<std::int64_t, bool>, cpu::StepAttention> attention_;
   at::Tensor memory_;
+  std::byte* rounded_ = nullptr;  // activations of the product at hand, for quantized weights
   Rows residual_, narrow_residual_, normed_, heads_, attended_, activated_;
 };
 

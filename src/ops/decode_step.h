@@ -6,9 +6,9 @@
 #include <optional>
 #include <vector>
 
-#include "ops/linear.h"
 #include "ops/ops.h"
 #include "ops/sequences.h"
+#include "ops/step_product.h"
 
 /// One step of inference through all layers of a Llama-family decoder in one parallel region.
 /// Composed of single operations, a step of one token spends a good part of its few milliseconds on
@@ -17,15 +17,16 @@
 namespace tigerbot::ops {
 
 /// Weights of one layer; those that a model lacks are undefined. On the CPU, all of one type
-/// (bfloat16 or float32).
+/// (bfloat16 or float32), or all quantized, with norms in bfloat16.
 struct DecoderLayer {
-  at::Tensor input_norm;         ///< [hidden]
-  at::Tensor query, key, value;  ///< [heads * d, hidden], [kv_heads * d, hidden] twice
+  at::Tensor input_norm;          ///< [hidden]
+  LayerWeight query, key, value;  ///< [heads * d, hidden], [kv_heads * d, hidden] twice
   at::Tensor query_bias, key_bias, value_bias;
   at::Tensor query_norm, key_norm;  ///< [d]: RMSNorm of each head (Qwen3)
-  at::Tensor output, output_bias;   ///< [hidden, heads * d], [hidden]
+  LayerWeight output;               ///< [hidden, heads * d]
+  at::Tensor output_bias;           ///< [hidden]
   at::Tensor post_attention_norm;   ///< [hidden]
-  at::Tensor gate, up, down;        ///< [intermediate, hidden] twice, [hidden, intermediate]
+  LayerWeight gate, up, down;       ///< [intermediate, hidden] twice, [hidden, intermediate]
   at::Tensor gate_bias, up_bias, down_bias;
   std::int64_t sliding_window = 0;  ///< 0: none
 };
@@ -39,11 +40,11 @@ struct DecoderShape {
   std::optional<double> attention_scale;
 };
 
-/// The layers of a decoder with packed weights, ready to run. Copies the weights: the plain ones
-/// are not needed for it.
+/// The layers of a decoder with packed weights, ready to run. Copies dense weights (the plain ones
+/// are not needed for it), and shares quantized ones.
 class DecoderStack {
  public:
-  /// Whether it takes these: on the CPU, of one type (bfloat16 or float32).
+  /// Whether it takes these: on the CPU, of one type (bfloat16 or float32), or quantized.
   static bool applies(const std::vector<DecoderLayer>& layers);
 
   DecoderStack(const std::vector<DecoderLayer>& layers, const at::Tensor& final_norm,
@@ -69,8 +70,7 @@ class DecoderStack {
   /// A layer with weights packed, and norms and biases in float32.
   struct Layer {
     at::Tensor input_norm, post_attention_norm, query_norm, key_norm;
-    PackedWeight query_key_value, output, down;
-    PackedWeight gate_up;  ///< words of the two in turn: one stream
+    StepProduct query_key_value, output, gate_up, down;
     at::Tensor query_key_value_bias, output_bias, gate_bias, up_bias, down_bias;
     std::int64_t sliding_window = 0;
   };

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "weights/dequantize.h"
+#include "weights/gguf_quantized.h"
 
 namespace tigerbot {
 namespace {
@@ -110,6 +111,28 @@ at::Tensor load_gguf_tensor(const std::shared_ptr<const GgufFile>& file,
   return values;
 }
 
+/// The matrix in its own precision.
+ops::QuantizedWeight load_quantized(const std::shared_ptr<const GgufFile>& file,
+                                    const GgufTensorInfo& tensor, const MappedName& name) {
+  const std::int64_t rows = tensor.shape[0];
+  const std::int64_t period =
+      name.order == RowOrder::kRotaryPairs ? 2 * name.heads : 3 * name.heads;
+  if (name.order != RowOrder::kSame && rows % period != 0) {
+    fail("{}: tensor {} has {} rows, which {} heads do not divide; the file is damaged",
+         file->header.path, quote(tensor.name), rows, name.heads);
+  }
+  try {
+    return ops::QuantizedWeight(ggml_parts(
+        tensor.type->type, file->map.data() + tensor.begin, rows, tensor.shape[1],
+        [&](std::int64_t row) {
+          return name.order == RowOrder::kSame ? row : gguf_row(name.order, name.heads, rows, row);
+        }));
+  } catch (const Error& error) {
+    fail("{}: tensor {}: {}; the file is damaged", file->header.path, quote(tensor.name),
+         error.what());
+  }
+}
+
 TensorSet open_gguf_tensors(const std::shared_ptr<const GgufFile>& file,
                             const ModelConfig& config) {
   TensorSet set;
@@ -130,6 +153,11 @@ TensorSet open_gguf_tensors(const std::shared_ptr<const GgufFile>& file,
     tensor.load = [file, &info, name = *name](at::ScalarType quantized_type) {
       return load_gguf_tensor(file, info, name, quantized_type);
     };
+    if (info.shape.size() == 2 && has_ggml_parts(info.type->type)) {
+      tensor.load_quantized = [file, &info, name = *name] {
+        return load_quantized(file, info, name);
+      };
+    }
     set.add(std::move(tensor));
   }
   return set;

@@ -12,6 +12,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "weights/gguf_quantized.h"
+#include "weights/quantize.h"
 
 namespace tigerbot {
 namespace {
@@ -62,6 +64,28 @@ at::Tensor unpack_bits(const at::Tensor& packed, int bits) {
     }
   }
   return values;
+}
+
+/// A dense matrix on the grid of Q8_0: 8 bits in groups of 32 features, symmetric.
+ops::QuantizedWeight in_eight_bits(const at::Tensor& weight, const std::string& place) {
+  const at::Tensor values = weight.to(at::kFloat).contiguous();
+  const GgmlTypeInfo& type = ggml_type_info(GgmlType::kQ8_0);
+  const std::int64_t out = values.size(0), in = values.size(1);
+  if (in % type.block_elements != 0) {
+    fail("{} has rows of {}; output_bits 8 needs a multiple of {}", place, in, type.block_elements);
+  }
+  std::vector<std::byte> blocks(
+      static_cast<std::size_t>(values.numel() / type.block_elements * type.block_bytes));
+  if (!quantize(type.type, values.const_data_ptr<float>(), values.numel(), blocks.data())) {
+    fail("{} holds an infinity or NaN; the model is damaged", place);
+  }
+  return ops::QuantizedWeight(
+      ggml_parts(type.type, blocks.data(), out, in, [](std::int64_t row) { return row; }));
+}
+
+bool is_output_layer(const std::string& name) {
+  return name == "lm_head.weight" || name == "model.embed_tokens.weight" ||
+         name == "transformer.word_embeddings.weight";
 }
 
 std::vector<std::int64_t> shape_of(const at::Tensor& tensor) { return tensor.sizes().vec(); }
@@ -125,21 +149,27 @@ std::optional<GptqConfig> read_gptq_config(const std::filesystem::path& folder) 
   if (const auto dynamic = reader.find<Json>("dynamic"); dynamic && !dynamic->empty()) {
     fail("{}: settings of their own for some layers do not run here", reader.place("dynamic"));
   }
+  config.output_bits = reader.get<int>("output_bits", 16);
+  if (config.output_bits != 8 && config.output_bits != 16) {
+    fail("{} is {}; 8 and 16 run here", reader.place("output_bits"), config.output_bits);
+  }
   return config;
 }
 
 Json gptq_config_json(const GptqConfig& config) {
-  return {{"quant_method", "gptq"},
-          {"bits", config.bits},
-          {"group_size", config.group_size},
-          {"desc_act", config.desc_act},
-          {"sym", config.symmetric},
-          {"checkpoint_format", config.zeros_less_one ? "gptq" : "gptq_v2"},
-          {"damp_percent", config.damp_percent},
-          {"lm_head", false},
-          {"true_sequential", false},
-          {"model_name_or_path", nullptr},
-          {"model_file_base_name", "model"}};
+  Json json = {{"quant_method", "gptq"},
+               {"bits", config.bits},
+               {"group_size", config.group_size},
+               {"desc_act", config.desc_act},
+               {"sym", config.symmetric},
+               {"checkpoint_format", config.zeros_less_one ? "gptq" : "gptq_v2"},
+               {"damp_percent", config.damp_percent},
+               {"lm_head", false},
+               {"true_sequential", false},
+               {"model_name_or_path", nullptr},
+               {"model_file_base_name", "model"}};
+  if (config.output_bits != 16) json["output_bits"] = config.output_bits;
+  return json;
 }
 
 GptqTensors pack_gptq(const ops::QuantizedParts& parts) {
@@ -218,7 +248,14 @@ TensorSet gather_gptq_layers(const TensorSet& stored, const GptqConfig& config,
         return tensor.name.ends_with(end) &&
                exact(tensor.name.substr(0, tensor.name.size() - end.size()) + std::string(kWeight));
       });
-      if (!belongs) gathered.add(tensor);
+      if (belongs) continue;
+      StoredTensor plain = tensor;
+      if (config.output_bits == 8 && is_output_layer(tensor.name) && tensor.shape.size() == 2) {
+        plain.load_quantized = [load = tensor.load, place = tensor.file + ": " + tensor.name] {
+          return in_eight_bits(load(at::kFloat), place);
+        };
+      }
+      gathered.add(std::move(plain));
       continue;
     }
     ++layers;

@@ -22,6 +22,9 @@ struct GptqConfig {
   bool symmetric = true;
   bool zeros_less_one = true;  ///< qzeros hold the zero less 1: "gptq", not "gptq_v2"
   double damp_percent = 0.01;
+  /// 8: the output layer, which the file holds as it was, runs in 8 bits (Q8_0's grid). A key of
+  /// our own, "output_bits", that other programs pass over. 16: it runs as it is.
+  int output_bits = 16;
 };
 
 /// Nothing where the directory's model is not quantized; an Error where it is by another method, or
@@ -48,7 +51,9 @@ ops::QuantizedParts unpack_gptq(const GptqTensors& tensors, const GptqConfig& co
                                 const std::string& where);
 
 /// The same tensors with every `X.qweight`, `X.qzeros`, `X.scales` and `X.g_idx` gathered into one
-/// quantized `X.weight` [out, in]. A missing one, or shapes that do not fit, is an Error.
+/// quantized `X.weight` [out, in]; with output_bits of 8 the output layer (an embedding, where
+/// there is none of its own) has a quantized form too. A missing one, or shapes that do not fit, is
+/// an Error.
 TensorSet gather_gptq_layers(const TensorSet& stored, const GptqConfig& config,
                              const std::string& where);
 

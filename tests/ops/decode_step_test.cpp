@@ -15,6 +15,10 @@
 #include "base/error.h"
 #include "ops/composed.h"
 #include "ops/cpu/isa.h"
+#include "ops/quantized_linear.h"
+#include "ops/quantized_parts.h"
+#include "ops/quantized_linear.h"
+#include "ops/quantized_parts.h"
 
 namespace tigerbot {
 namespace {
@@ -34,6 +38,8 @@ struct ModelOptions {
   at::ScalarType type = at::kFloat;
   std::int64_t heads = 6, kv_heads = 2, head_dim = 16, hidden = 50, intermediate = 75;
   bool biases = false;
+  bool quantized = false;  ///< 4 bits
+  Groups groups = Groups::kInOrder;
   bool head_norms = false;
   std::int64_t sliding_window = 0;
 };
@@ -44,7 +50,13 @@ Model make_model(const ModelOptions& options) {
   model.shape = {options.heads, options.kv_heads, options.head_dim, 1e-5, std::nullopt};
   model.hidden = options.hidden;
   model.type = options.type;
-  const auto weight = [&](std::int64_t out, std::int64_t in) {
+  const auto weight = [&](std::int64_t out, std::int64_t in) -> ops::LayerWeight {
+    if (options.quantized) {
+      ops::QuantizedParts parts = random_parts(4, out, in, 32, options.groups);
+      parts.zeros.fill_(7);
+      parts.scales = (parts.scales / std::sqrt(static_cast<double>(in)) * 4).to(at::kHalf);
+      return ops::QuantizedWeight(parts);
+    }
     return (at::randn({out, in}) / std::sqrt(static_cast<double>(in))).to(options.type);
   };
   const auto vector = [&](std::int64_t n, double center) {
@@ -120,6 +132,11 @@ BlockTables make_tables(const std::vector<std::int64_t>& lengths,
   return tables;
 }
 
+at::Tensor product(const at::Tensor& x, const ops::LayerWeight& weight, const at::Tensor& bias) {
+  return weight.quantized.defined() ? ops::linear(x, weight.quantized, bias)
+                                    : ops::linear(x, weight.dense, bias);
+}
+
 /// The same step, composed of single operations.
 at::Tensor composed(const Model& model, at::Tensor x, const Sequences& sequences,
                     const BlockTables& tables, const std::vector<PagedKeyValues>& caches) {
@@ -129,8 +146,8 @@ at::Tensor composed(const Model& model, at::Tensor x, const Sequences& sequences
   for (std::size_t i = 0; i < model.layers.size(); ++i) {
     const ops::DecoderLayer& layer = model.layers[i];
     const at::Tensor normed = ops::composed::rms_norm(x, layer.input_norm, eps);
-    const auto heads = [&](const at::Tensor& weight, const at::Tensor& bias) {
-      return ops::linear(normed, weight, bias).unflatten(1, {-1, model.shape.head_dim});
+    const auto heads = [&](const ops::LayerWeight& weight, const at::Tensor& bias) {
+      return product(normed, weight, bias).unflatten(1, {-1, model.shape.head_dim});
     };
     at::Tensor q = heads(layer.query, layer.query_bias);
     at::Tensor k = heads(layer.key, layer.key_bias);
@@ -145,11 +162,11 @@ at::Tensor composed(const Model& model, at::Tensor x, const Sequences& sequences
     ops::AttentionOptions options;
     options.sliding_window = layer.sliding_window;
     const at::Tensor attended = ops::paged_attention(q, caches[i], sequences, tables, options);
-    x = x + ops::linear(attended.flatten(1), layer.output, layer.output_bias);
+    x = x + product(attended.flatten(1), layer.output, layer.output_bias);
     const at::Tensor y = ops::composed::rms_norm(x, layer.post_attention_norm, eps);
-    x = x + ops::linear(ops::swiglu(ops::linear(y, layer.gate, layer.gate_bias),
-                                    ops::linear(y, layer.up, layer.up_bias)),
-                        layer.down, layer.down_bias);
+    x = x + product(ops::swiglu(product(y, layer.gate, layer.gate_bias),
+                                product(y, layer.up, layer.up_bias)),
+                    layer.down, layer.down_bias);
   }
   return ops::composed::rms_norm(x, model.final_norm, eps);
 }
@@ -213,6 +230,30 @@ TEST(DecodeStep, TakesBiasesHeadNormsAndWindows) {
   expect_like_composed({.type = at::kBFloat16, .biases = true, .sliding_window = 9}, 0.15);
 }
 
+TEST(DecodeStep, TakesQuantizedWeights) {
+  const ModelOptions options{.type = at::kBFloat16, .quantized = true};
+  expect_like_composed(options, 0.13);
+  ModelOptions shuffled = options;
+  shuffled.groups =
+      Groups::kShuffled;  // each product gathers its activations in an order of its own
+  shuffled.biases = true;
+  shuffled.head_norms = true;
+  expect_like_composed(shuffled, 0.13);
+  expect_like_composed({.type = at::kBFloat16,
+                        .heads = 3,
+                        .kv_heads = 1,
+                        .head_dim = 10,
+                        .hidden = 37,
+                        .intermediate = 51,
+                        .quantized = true},
+                       0.13);
+}
+
+TEST(DecodeStep, QuantizedWeightsWithFloat32NormsAreNotItsOwn) {
+  const Model model = make_model({.type = at::kFloat, .quantized = true});
+  EXPECT_FALSE(ops::DecoderStack::applies(model.layers));
+}
+
 TEST(DecodeStep, TakesOddWidths) {
   expect_like_composed(
       {.heads = 3, .kv_heads = 1, .head_dim = 10, .hidden = 37, .intermediate = 51}, 2e-5);
@@ -241,8 +282,9 @@ TEST(DecodeStep, EveryInstructionSetAgrees) {
 }
 
 TEST(DecodeStep, ASequenceHasTheSameBitsAloneAndAmongOthersAndInChunks) {
-  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
-    const Model model = make_model({.type = type, .sliding_window = 11});
+  for (const auto& [type, quantized] :
+       {std::pair(at::kFloat, false), {at::kBFloat16, false}, {at::kBFloat16, true}}) {
+    const Model model = make_model({.type = type, .quantized = quantized, .sliding_window = 11});
     const ops::DecoderStack stack(model.layers, model.final_norm, model.shape);
     const at::Tensor x = embeddings(model, 50);
     const std::vector<PagedKeyValues> alone_cache = make_cache(model);
@@ -338,7 +380,7 @@ TEST(DecodeStep, WrongInputsAreNamed) {
   Step too_long = make_step({3}, {200});
   EXPECT_THROW(run(model, stack, at::ones({3, 50}), too_long, caches), Error);
   std::vector<ops::DecoderLayer> mixed = model.layers;
-  mixed[1].up = mixed[1].up.to(at::kBFloat16);
+  mixed[1].up.dense = mixed[1].up.dense.to(at::kBFloat16);
   EXPECT_FALSE(ops::DecoderStack::applies(mixed));
   EXPECT_THROW(ops::DecoderStack(mixed, model.final_norm, model.shape), Error);
 }

@@ -9,6 +9,7 @@
 #include "ops/cpu/isa.h"
 #include "weights/dequantize.h"
 #include "weights/files_for_tests.h"
+#include "weights/gguf_quantized.h"
 #include "weights/quantize.h"
 
 namespace tigerbot {
@@ -49,6 +50,29 @@ INSTANTIATE_TEST_SUITE_P(EveryType, Dequantize,
                            return std::string(std::get<0>(info.param)) + "_" +
                                   std::string(cpu::isa_name(std::get<1>(info.param)));
                          });
+
+TEST_P(Dequantize, PartsOfAQuantizedWeightAreTheSameNumbers) {
+  const auto [name, isa] = GetParam();
+  const cpu::ScopedIsaLimit limit(isa);
+  const GgmlTypeInfo& info = *find_ggml_type(std::string_view(name));
+  const std::string blocks = get_file(golden(std::string(name) + ".blocks"));
+  const std::vector<float> expected = floats_of(get_file(golden(std::string(name) + ".floats")));
+  const std::int64_t in = info.block_elements;
+  const std::int64_t out = static_cast<std::int64_t>(expected.size()) / in;
+  ASSERT_TRUE(has_ggml_parts(info.type));
+  // Stored from the last row to the first.
+  const ops::QuantizedWeight weight(
+      ggml_parts(info.type, reinterpret_cast<const std::byte*>(blocks.data()), out, in,
+                 [&](std::int64_t row) { return out - 1 - row; }));
+  const at::Tensor values = weight.dequantize(at::kFloat);
+  for (std::int64_t row = 0; row < out; ++row) {
+    const float* from = values.const_data_ptr<float>() + row * in;
+    for (std::int64_t i = 0; i < in; ++i) {
+      const float wanted = expected[static_cast<std::size_t>((out - 1 - row) * in + i)];
+      ASSERT_NEAR(from[i], wanted, 1e-6F * std::abs(wanted) + 1e-9F) << row << ", " << i;
+    }
+  }
+}
 
 class Quantize : public testing::TestWithParam<const char*> {};
 

@@ -19,7 +19,7 @@ inline constexpr std::int64_t kBlockFeatures = 32;
 inline constexpr std::int64_t kChunkBlocks = 16;
 /// A block whose scale is this many times the row's typical one gets a second term. Measured on
 /// SmolLM2-135M: docs/quantization.md.
-inline constexpr float kCoarseBlock = 1.5F;
+inline constexpr float kCoarseBlock = 1.2F;
 /// Rows of one call at most.
 inline constexpr std::int64_t kQuantizedRows = 120;
 /// Up to this many rows read the codes as they lie in memory; more share unpacked ones.
