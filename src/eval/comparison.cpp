@@ -40,7 +40,7 @@ std::map<std::string, std::string> read_texts(const ComparisonOptions& options) 
       text.resize(end);
     }
   }
-  if (texts.empty()) fail("--text: there is no document");
+  if (texts.empty()) fail("{}: there is no text", fmt::join(options.texts, ", "));
   return texts;
 }
 
@@ -95,6 +95,7 @@ Json measure(const ComparedModel& compared, const std::map<std::string, std::str
         {"tokens", figures.tokens},
         {"characters_per_token", figures.characters_per_token()},
         {"characters_per_token_without_ascii", figures.foreign_characters_per_token()},
+        {"perplexity", result.perplexity()},
         {"perplexity_per_byte", std::exp(nats)},
         {"bits_per_byte", nats / std::numbers::ln2},
         {"next_token_accuracy", result.next_token_accuracy()}};

@@ -115,7 +115,7 @@ QuantizedLayer BlockQuantizer::quantize(Linear& linear, const Hessian* hessian) 
   return layer;
 }
 
-std::vector<QuantizedLayer> BlockQuantizer::next() {
+void BlockQuantizer::next(const std::function<void(QuantizedLayer)>& take) {
   const at::NoGradGuard no_grad;
   const std::string block = decoder_.block_name(block_);
   std::vector<Linear*> linears = decoder_.linears();
@@ -127,17 +127,15 @@ std::vector<QuantizedLayer> BlockQuantizer::next() {
   load_parameters(parameters, source_, dtype_, at::kCPU);
   std::map<const Linear*, std::shared_ptr<Hessian>> hessians;
   if (!batches_.empty()) hessians = observe(linears);
-  std::vector<QuantizedLayer> layers;
   for (Linear* linear : linears) {
     const auto found = hessians.find(linear);
-    layers.push_back(quantize(*linear, found == hessians.end() ? nullptr : found->second.get()));
+    take(quantize(*linear, found == hessians.end() ? nullptr : found->second.get()));
   }
   for (Batch& batch : batches_) {
     batch.x = decoder_.run_block(block_, batch.x, batch.sequences);
   }
   for (Linear* linear : linears) linear->release_weight();
   ++block_;
-  return layers;
 }
 
 }  // namespace tigerbot::quant

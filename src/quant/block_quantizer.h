@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,8 +40,9 @@ class BlockQuantizer {
   BlockQuantizer(Decoder& decoder, TensorSource source, at::ScalarType dtype,
                  const QuantizeOptions& options, const CalibrationSet& calibration);
 
-  /// The next block's Linears, in order; their weights are released again.
-  std::vector<QuantizedLayer> next();
+  /// Gives the next block's Linears, in order, each as soon as it is done; their weights are
+  /// released again.
+  void next(const std::function<void(QuantizedLayer)>& take);
 
  private:
   /// A few sequences and what has come of them so far.

@@ -5,8 +5,11 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/hash.h"
 #include "base/logging.h"
 #include "data/text_sample.h"
+#include "train/sft_rows.h"
+#include "train/sft_template.h"
 
 namespace tigerbot::quant {
 namespace {
@@ -36,9 +39,76 @@ std::vector<std::string> default_inputs() {
       folder.string());
 }
 
+/// Whether the first row of a file of JSON lines, or of a JSON array, is a conversation.
+bool holds_conversations(const std::filesystem::path& file) {
+  const std::string name = file.filename().string();
+  if (name.find(".json") == std::string::npos) return false;
+  struct Seen {};  // ends the reading after the first row
+  bool conversation = false;
+  try {
+    train::for_each_row(file, [&](const nlohmann::ordered_json& row, const std::string&) {
+      conversation = row.is_object() && !row.contains("text") &&
+                     (row.contains("messages") || row.contains("conversations") ||
+                      row.contains("instruction"));
+      throw Seen();
+    });
+  } catch (const Seen&) {
+    return conversation;
+  } catch (const Error&) {
+    // Not such rows; whoever reads it as text says what is wrong with it.
+  }
+  return false;
+}
+
+/// Conversations by their hashes, until each language has text enough. Returns how many.
+std::int64_t draw_conversations(const std::vector<data::SampleInput>& inputs,
+                                const data::SampleOptions& sampling, const Tokenizer& tokenizer,
+                                const ChatFormat& chat,
+                                std::map<std::string, LanguageTokens>& languages) {
+  if (chat.chat_template.empty()) {
+    fail(
+        "{}: holds conversations, and the model has no chat template to write them with; give "
+        "plain text",
+        inputs.front().file.string());
+  }
+  struct Row {
+    Hash128 hash;
+    nlohmann::ordered_json row;
+    std::string place;
+  };
+  std::map<std::string, std::vector<Row>> rows;
+  for (const data::SampleInput& input : inputs) {
+    train::for_each_row(
+        input.file, [&](const nlohmann::ordered_json& row, const std::string& place) {
+          if (!row.is_object()) fail("{}: the row is no JSON object", place);
+          std::string language = input.language;
+          if (language.empty() && row.contains("language") && row["language"].is_string()) {
+            language = row["language"].get<std::string>();
+          }
+          rows[language].push_back({hash128(row.dump(), sampling.seed), row, place});
+        });
+  }
+  const train::SftTemplate writer(chat.chat_template, chat.bos_token, chat.eos_token);
+  std::int64_t drawn = 0;
+  for (auto& [name, list] : rows) {
+    std::ranges::sort(list, {}, &Row::hash);
+    LanguageTokens& language = languages[name];
+    for (const Row& row : list) {
+      if (language.bytes >= sampling.bytes) break;
+      const train::Conversation conversation = train::parse_sft_row(row.row, row.place);
+      const std::string text = writer.render(conversation, row.place).text;
+      tokenizer.encode(text, {.add_special_tokens = false}, language.tokens);
+      language.bytes += text.size();
+      ++drawn;
+    }
+  }
+  return drawn;
+}
+
 }  // namespace
 
-CalibrationSet read_calibration(const CalibrationOptions& options, const Tokenizer& tokenizer) {
+CalibrationSet read_calibration(const CalibrationOptions& options, const Tokenizer& tokenizer,
+                                const ChatFormat& chat) {
   if (options.samples < 1) fail("--samples must be at least 1");
   if (options.context < 2) fail("--context must be at least 2");
   const bool standing = options.inputs.empty();
@@ -46,12 +116,25 @@ CalibrationSet read_calibration(const CalibrationOptions& options, const Tokeniz
   data::SampleOptions sampling;
   sampling.bytes = static_cast<std::uint64_t>(options.samples * options.context) * kBytesPerToken;
   sampling.seed = options.seed;
-  data::TextSample sample(data::find_sample_inputs(inputs), sampling);
+  CalibrationSet set;
   std::map<std::string, LanguageTokens> languages;
-  while (const auto document = sample.next()) {
-    LanguageTokens& language = languages[document->language];
-    tokenizer.encode(document->text, {}, language.tokens);
-    language.bytes += document->text.size();
+  std::vector<data::SampleInput> texts = data::find_sample_inputs(inputs);
+  std::vector<data::SampleInput> conversations;
+  std::erase_if(texts, [&](const data::SampleInput& input) {
+    if (!holds_conversations(input.file)) return false;
+    conversations.push_back(input);
+    return true;
+  });
+  if (!conversations.empty()) {
+    set.conversations = draw_conversations(conversations, sampling, tokenizer, chat, languages);
+  }
+  if (!texts.empty()) {
+    data::TextSample sample(std::move(texts), sampling);
+    while (const auto document = sample.next()) {
+      LanguageTokens& language = languages[document->language];
+      tokenizer.encode(document->text, {}, language.tokens);
+      language.bytes += document->text.size();
+    }
   }
   const auto named = [](const std::string& language) {
     return language.empty() ? std::string() : fmt::format(" ({})", language);
@@ -73,7 +156,6 @@ CalibrationSet read_calibration(const CalibrationOptions& options, const Tokeniz
         named(name));
   }
   const auto length = static_cast<std::size_t>(options.context);
-  CalibrationSet set;
   for (std::size_t turn = 0, before = 1; set.sequences.size() != before; ++turn) {
     before = set.sequences.size();
     for (const auto& [name, language] : languages) {

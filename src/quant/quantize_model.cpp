@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "infer/language_model.h"
 #include "quant/block_quantizer.h"
+#include "quant/report_page.h"
 #include "weights/convert.h"
 #include "weights/safetensors.h"
 
@@ -92,7 +93,7 @@ OrderedJson options_json(const QuantizeOptions& options, const CalibrationSet& c
                       {"group_size", grid.group_size},
                       {"symmetric", grid.symmetric}};
   if (options.method != Method::kGptq) return json;
-  json["act_order"] = options.gptq.act_order;
+  json["act_order"] = options.gptq.order == ColumnOrder::kActivations;
   json["damping"] = options.gptq.damping;
   json["seed"] = options.calibration.seed;
   OrderedJson languages = OrderedJson::object();
@@ -101,7 +102,8 @@ OrderedJson options_json(const QuantizeOptions& options, const CalibrationSet& c
   }
   json["calibration"] = {{"samples", calibration.sequences.size()},
                          {"context", calibration.sequences.front().size()},
-                         {"samples_by_language", languages}};
+                         {"samples_by_language", languages},
+                         {"conversations", calibration.conversations}};
   return json;
 }
 
@@ -145,7 +147,8 @@ OrderedJson quantize_model(const std::filesystem::path& source,
         limit > 0 && options.calibration.context > limit) {
       fail("--context {}: the model's context is {}", options.calibration.context, limit);
     }
-    calibration = read_calibration(options.calibration, *files.load_tokenizer());
+    calibration = read_calibration(options.calibration, *files.load_tokenizer(),
+                                   {files.chat_template, files.bos_token, files.eos_token});
   }
 
   AtomicFolder folder(destination);
@@ -176,7 +179,7 @@ OrderedJson quantize_model(const std::filesystem::path& source,
   double error = 0;
   double baseline = 0;
   for (std::int64_t block = 0; block < files.config.num_hidden_layers; ++block) {
-    for (const QuantizedLayer& layer : quantizer.next()) {
+    quantizer.next([&](const QuantizedLayer& layer) {
       tensors.push_back(writable(layer.name + ".qweight", layer.tensors.qweight));
       tensors.push_back(writable(layer.name + ".qzeros", layer.tensors.qzeros));
       tensors.push_back(writable(layer.name + ".scales", layer.tensors.scales));
@@ -187,7 +190,7 @@ OrderedJson quantize_model(const std::filesystem::path& source,
       baseline += layer.round_to_nearest_error.value_or(layer.error);
       progress.set_note(fmt::format("{} error {:.5f}", layer.name, layer.error));
       progress.advance();
-    }
+    });
   }
   progress.finish();
   write_safetensors_folder(folder.path(), tensors, kShardBytes);
@@ -195,7 +198,8 @@ OrderedJson quantize_model(const std::filesystem::path& source,
   format.bits = options.gptq.grid.bits;
   format.group_size = options.gptq.grid.group_size;
   format.symmetric = options.gptq.grid.symmetric;
-  format.desc_act = options.method == Method::kGptq && options.gptq.act_order;
+  format.desc_act =
+      options.method == Method::kGptq && options.gptq.order == ColumnOrder::kActivations;
   format.damp_percent = options.gptq.damping;
   const Json quantization = gptq_config_json(format);
   amend_config(folder.path() / "config.json", quantization);
@@ -213,8 +217,46 @@ OrderedJson quantize_model(const std::filesystem::path& source,
   report["seconds"] =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   report["layers"] = std::move(layers);
+  if (options.measure) {
+    report["effect"] = OrderedJson::parse(options.measure(source, folder.path()).dump());
+  }
   write_file(folder.path() / "quantization_report.json", report.dump(2) + "\n");
+  write_file(folder.path() / "quantization_report.html",
+             report_page(report, destination.filename().string()));
   folder.commit();
+  return report;
+}
+
+OrderedJson quantize_to_gguf(const std::filesystem::path& source,
+                             const std::filesystem::path& destination,
+                             const QuantizeOptions& options) {
+  if (options.method == Method::kGptq && options.gptq.order == ColumnOrder::kActivations) {
+    fail("--act-order: GGUF has no place for groups out of order; leave it out");
+  }
+  if (options.gptq.grid.bits == 8 && !options.gptq.grid.symmetric) {
+    fail("--bits 8: GGUF's Q8_0 has its zero in the middle of the codes; give --symmetric");
+  }
+  const auto beside = [&](const char* end) {
+    auto file = destination;
+    return file.replace_extension(end);
+  };
+  for (const auto& file :
+       {destination, beside(".quantization_report.json"), beside(".quantization_report.html")}) {
+    if (std::filesystem::exists(file)) {
+      fail("{}: is there already; choose another name or remove it", file.string());
+    }
+  }
+  // Never committed: what was in the GPTQ format goes away.
+  const AtomicFolder work(destination.string() + ".gptq");
+  const auto model = work.path() / destination.stem();
+  OrderedJson report = quantize_model(source, model, options);
+  ConvertOptions convert;
+  convert.to = ConvertOptions::Format::kGguf;
+  convert_model(model, destination, convert);
+  report["bytes"]["gguf"] = size_of_file(destination);
+  write_file(beside(".quantization_report.json"), report.dump(2) + "\n");
+  write_file(beside(".quantization_report.html"),
+             report_page(report, destination.filename().string()));
   return report;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "base/json.h"
@@ -23,15 +24,26 @@ struct QuantizeOptions {
   Method method = Method::kGptq;
   GptqOptions gptq;  ///< the grid is every method's
   CalibrationOptions calibration;
+  /// Measures both models, the one that was and the one that is, for the report's `effect`.
+  std::function<Json(const std::filesystem::path& before, const std::filesystem::path& after)>
+      measure = {};
 };
 
 /// Quantizes the Linears of the layers of the decoder at `source` (a Hugging Face directory or
 /// GGUF) and writes a Hugging Face directory in the GPTQ format to `destination`, whole or not at
-/// all: weights, configuration, tokenizer, and quantization_report.json, which is also the result.
+/// all: weights, configuration, tokenizer, and quantization_report.json, which is also the result,
+/// with the same as a page beside it.
 /// Embedding, output layer, norms and biases stay as they are. Weights are read one block at a
 /// time.
 nlohmann::ordered_json quantize_model(const std::filesystem::path& source,
                                       const std::filesystem::path& destination,
                                       const QuantizeOptions& options);
+
+/// The same as a GGUF file, in the type that holds the codes as they are: Q4_0 (symmetric), Q4_1 or
+/// Q8_0 (8 bits, symmetric). As `convert` does, embedding and output layer become Q8_0. The reports
+/// lie beside it as NAME.quantization_report.json and .html.
+nlohmann::ordered_json quantize_to_gguf(const std::filesystem::path& source,
+                                        const std::filesystem::path& destination,
+                                        const QuantizeOptions& options);
 
 }  // namespace tigerbot::quant

@@ -17,10 +17,13 @@
 
 #include <algorithm>
 #include <numeric>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "ops/cpu/threads.h"
+#include "quant/refine.h"
 
 namespace tigerbot::quant {
 namespace {
@@ -93,27 +96,66 @@ struct RowWriter {
 /// The upper triangle U with U^T U = (hessian + damping)^-1, whose row j says how the columns after
 /// j make good for an error in column j. With H = R R^T, R upper, U is R's inverse: one Cholesky
 /// decomposition from the last column up, and no inverse of H itself.
-at::Tensor inverse_factor(const at::Tensor& hessian, double damping, const std::string& name) {
+/// Beside U, the damped Hessian.
+std::pair<at::Tensor, at::Tensor> inverse_factor(const at::Tensor& hessian, double damping,
+                                                 const std::string& name) {
   const OneThread one_thread;
   const at::Tensor unit = at::eye(hessian.size(0), at::kDouble);
   const at::Tensor mean = hessian.diagonal().mean();
   for (double share = damping; share <= 1.0; share = std::max(10 * share, 1e-4)) {
-    const at::Tensor flipped = at::flip(hessian + unit * (mean * share), {0, 1});
+    const at::Tensor damped = hessian + unit * (mean * share);
+    const at::Tensor flipped = at::flip(damped, {0, 1});
     const auto [lower, info] = at::linalg_cholesky_ex(flipped);
     if (info.item<int>() != 0 || !at::isfinite(lower).all().item<bool>()) continue;
-    return at::linalg_solve_triangular(at::flip(lower, {0, 1}), unit, /*upper=*/true)
-        .to(at::kFloat)
-        .contiguous();
+    const at::Tensor factor =
+        at::linalg_solve_triangular(at::flip(lower, {0, 1}), unit, /*upper=*/true);
+    return {factor.to(at::kFloat).contiguous(), damped};
   }
   fail("{}: the activations of the calibration set are degenerate; give more or other text", name);
 }
 
-/// Quantizes rows [first, first + rows.size(0)) of weight in place, column after column.
-void solve_rows(const at::Tensor& rows, const at::Tensor& factor, const GridOptions& options,
-                std::int64_t first, const ops::QuantizedParts& parts) {
+/// What a whole layer shares: the columns in the order in which they are rounded.
+struct Columns {
+  at::Tensor order;                     ///< int64 [in]: the feature at each place
+  std::vector<std::int64_t> group_ids;  ///< which of the file's groups each run of places is
+  at::Tensor group_of;                  ///< int32 [in]: the group of each feature
+};
+
+Columns order_columns(const at::Tensor& diagonal, const GptqOptions& options) {
+  const std::int64_t in = diagonal.size(0);
+  const std::int64_t groups = group_count(options.grid, in);
+  Columns columns;
+  columns.order = at::arange(in, at::kLong);
+  columns.group_of = at::arange(in, at::kInt).div(in / groups, "floor").to(at::kInt);
+  columns.group_ids.resize(static_cast<std::size_t>(groups));
+  std::iota(columns.group_ids.begin(), columns.group_ids.end(), 0);
+  const auto descending = [](const at::Tensor& sizes) {
+    return at::argsort(sizes, /*stable=*/true, /*dim=*/-1, /*descending=*/true);
+  };
+  if (options.order == ColumnOrder::kActivations) {
+    columns.order = descending(diagonal);
+    columns.group_of = columns.group_of.index_select(0, at::argsort(columns.order));
+  } else if (options.order == ColumnOrder::kGroups) {
+    const at::Tensor sizes = diagonal.reshape({groups, in / groups});
+    const at::Tensor group_order = descending(std::get<0>(sizes.max(1)));
+    const at::Tensor within = descending(sizes).index_select(0, group_order);
+    columns.order = (within + group_order.unsqueeze(1) * (in / groups)).reshape({in});
+    std::copy_n(group_order.const_data_ptr<std::int64_t>(), groups, columns.group_ids.begin());
+  }
+  return columns;
+}
+
+/// Quantizes rows [first, first + rows.size(0)) of weight in place, column after column. Codes are
+/// written in the columns' order.
+void solve_rows(const at::Tensor& rows, const at::Tensor& factor, const GptqOptions& gptq,
+                const Columns& columns, std::int64_t first, const ops::QuantizedParts& parts) {
+  const GridOptions& options = gptq.grid;
   const std::int64_t count = rows.size(0);
   const std::int64_t in = rows.size(1);
   const std::int64_t group_size = in / group_count(options, in);
+  const bool search = gptq.search_grid && options.bits <= 4;
+  // What an error in each column costs once the columns after it have made good for it.
+  const at::Tensor importance = factor.diagonal().square().reciprocal().contiguous();
   auto* weight = rows.mutable_data_ptr<float>();
   const auto* u = factor.const_data_ptr<float>();
   at::Tensor errors = at::empty({count, kBlock}, at::kFloat);
@@ -127,8 +169,10 @@ void solve_rows(const at::Tensor& rows, const at::Tensor& factor, const GridOpti
       Grid& grid = grids[static_cast<std::size_t>(r)];
       for (std::int64_t j = begin; j < end; ++j) {
         if (j % group_size == 0) {
-          grid = Grid::of(w + j, group_size, options.bits, options.symmetric);
-          writer.put(j / group_size, grid);
+          grid = search ? Grid::search(w + j, importance.const_data_ptr<float>() + j, group_size,
+                                       options.bits, options.symmetric)
+                        : Grid::of(w + j, group_size, options.bits, options.symmetric);
+          writer.put(columns.group_ids[static_cast<std::size_t>(j / group_size)], grid);
         }
         const int code = grid.code(w[j], options.bits);
         writer.codes[j] = static_cast<std::uint8_t>(code);
@@ -190,26 +234,26 @@ ops::QuantizedParts solve_gptq(const at::Tensor& weight, const at::Tensor& hessi
   diagonal.copy_(at::where(diagonal > 0, diagonal, at::ones_like(diagonal)));
 
   ops::QuantizedParts parts = empty_parts(options.grid, wide.size(0), wide.size(1));
-  at::Tensor order;
-  if (options.act_order) {
-    order = at::argsort(diagonal, /*stable=*/true, /*dim=*/0, /*descending=*/true);
-    wide = wide.index_select(1, order);
-    curvature = curvature.index_select(0, order).index_select(1, order);
-  }
-  const at::Tensor factor = inverse_factor(curvature, options.damping, name);
+  const Columns columns = order_columns(diagonal, options);
+  parts.group_of = columns.group_of;
+  wide = wide.index_select(1, columns.order);
+  curvature = curvature.index_select(0, columns.order).index_select(1, columns.order);
+  const auto [factor, damped] = inverse_factor(curvature, options.damping, name);
+  const at::Tensor original = options.refinements > 0 ? wide.clone() : at::Tensor();
+  const at::Tensor narrow_curvature = damped.to(at::kFloat);
   const std::int64_t units = (wide.size(0) + kRows - 1) / kRows;
   const auto solve = [&](std::int64_t unit) {
     const at::NoGradGuard none;
     const std::int64_t first = unit * kRows;
-    const at::Tensor rows = wide.narrow(0, first, std::min(kRows, wide.size(0) - first));
-    solve_rows(rows, factor, options.grid, first, parts);
+    const std::int64_t count = std::min(kRows, wide.size(0) - first);
+    solve_rows(wide.narrow(0, first, count), factor, options, columns, first, parts);
+    if (options.refinements > 0) {
+      refine_rows(original.narrow(0, first, count), narrow_curvature, columns.group_ids,
+                  options.refinements, first, parts);
+    }
   };
   for_row_units(units, solve);
-  if (order.defined()) {
-    const at::Tensor place = at::argsort(order);  // of each feature in the order of activation
-    parts.codes = parts.codes.index_select(1, place);
-    parts.group_of = parts.group_of.index_select(0, place);
-  }
+  parts.codes = parts.codes.index_select(1, at::argsort(columns.order));
   return parts;
 }
 

@@ -16,10 +16,23 @@ struct GridOptions {
   bool symmetric = false;         ///< the zero lies in the middle of the codes
 };
 
+/// In which order GPTQ rounds the input features. What is rounded early is made good for by more
+/// columns, so the features with the largest activations come first.
+enum class ColumnOrder {
+  kGroups,       ///< whole groups, and features within each: the file's groups stay in order
+  kActivations,  ///< all features ("desc_act"): the file says the group of each
+  kStored,       ///< as they lie in the weight
+};
+
 struct GptqOptions {
   GridOptions grid;
-  bool act_order = false;  ///< features with the largest activations first
-  double damping = 0.01;   ///< of the Hessian's mean diagonal, added to the diagonal
+  ColumnOrder order = ColumnOrder::kGroups;
+  double damping = 0.01;  ///< of the Hessian's mean diagonal, added to the diagonal
+  /// Looks for the scale and zero that lose least (of 3 and 4 bits), instead of those that reach
+  /// from the least to the greatest weight.
+  bool search_grid = true;
+  /// Passes over the solved layer that move codes and scales on while the error falls.
+  int refinements = 2;
 };
 
 /// An Error if the options are not among those above, or if the group size does not divide the
@@ -35,6 +48,12 @@ struct Grid {
   int zero = 0;
 
   static Grid of(const float* weights, std::int64_t count, int bits, bool symmetric);
+
+  /// The grid, of 3 or 4 bits, with the least sum of importance * (weight - its point)^2 among
+  /// many: the ends cut off, the scale fitted, and, where it is symmetric, either sign. `count` is
+  /// a multiple of 8.
+  static Grid search(const float* weights, const float* importance, std::int64_t count, int bits,
+                     bool symmetric);
 
   int code(float weight, int bits) const;
   float value(int code) const { return scale * static_cast<float>(code - zero); }

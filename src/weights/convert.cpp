@@ -11,8 +11,10 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "base/logging.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "weights/gguf_codes.h"
 #include "weights/gguf_config.h"
 #include "weights/gguf_metadata.h"
 #include "weights/gguf_writer.h"
@@ -262,6 +264,10 @@ MappedName gguf_name_of(const StoredTensor& tensor, const ModelConfig& config) {
 GgmlType matrix_type(const ModelFiles& files, const ConvertOptions& options) {
   if (options.quantized_type) return *options.quantized_type;
   if (options.dtype) return ggml_type_of(*options.dtype);
+  if (files.gptq) {
+    if (files.gptq->bits == 8) return GgmlType::kQ8_0;
+    return files.gptq->symmetric ? GgmlType::kQ4_0 : GgmlType::kQ4_1;
+  }
   // As stored: the type of the largest tensor, for config.json does not always say it.
   const StoredTensor* largest = nullptr;
   for (const StoredTensor& tensor : files.tensors->tensors()) {
@@ -323,6 +329,50 @@ std::vector<std::byte> gguf_bytes(const StoredTensor& stored, const MappedName& 
   return bytes;
 }
 
+/// The integers of a GPTQ model's layers.
+class Codes {
+ public:
+  explicit Codes(const ModelFiles& files) : config_(files.gptq) {
+    if (config_) stored_ = open_safetensors_folder(files.path);
+  }
+
+  /// The blocks of a layer whose codes `type` holds as they are; nothing where it must be rounded.
+  std::optional<std::vector<std::byte>> blocks(const StoredTensor& weight, const MappedName& name,
+                                               GgmlType type) {
+    constexpr std::string_view kWeight = ".weight";
+    if (!config_ || !weight.load_quantized || ggml_type_info(type).block_elements == 1) return {};
+    const std::string layer = weight.name.substr(0, weight.name.size() - kWeight.size());
+    const auto tensor = [&](const char* end) {
+      const StoredTensor* found = stored_.find(layer + end);
+      return found ? found->load(at::kFloat) : at::Tensor();
+    };
+    const ops::QuantizedParts parts =
+        unpack_gptq({tensor(".qweight"), tensor(".qzeros"), tensor(".scales"), tensor(".g_idx")},
+                    *config_, fmt::format("{}: {}", weight.file, layer));
+    if (!can_hold_codes(type, parts)) {
+      ++rounded_;
+      return std::nullopt;
+    }
+    const std::int64_t rows = parts.codes.size(0);
+    const GgmlTypeInfo& info = ggml_type_info(type);
+    const std::int64_t row_bytes = parts.codes.size(1) / info.block_elements * info.block_bytes;
+    std::vector<std::byte> bytes(static_cast<std::size_t>(rows * row_bytes));
+    for (std::int64_t row = 0; row < rows; ++row) {
+      write_blocks_of_codes(type, parts, hugging_face_row(name.order, name.heads, rows, row),
+                            bytes.data() + row * row_bytes);
+    }
+    return bytes;
+  }
+
+  /// Layers that blocks() gave nothing of.
+  std::int64_t rounded() const { return rounded_; }
+
+ private:
+  std::optional<GptqConfig> config_;
+  TensorSet stored_;
+  std::int64_t rounded_ = 0;
+};
+
 void add_metadata(const ModelFiles& files, GgmlType type, const std::string& name,
                   const ConvertOptions& options, GgufWriter& writer) {
   const auto& tokenizer = options.grow ? options.grow->tokenizer : files.path;
@@ -371,6 +421,7 @@ void convert_to_gguf(const ModelFiles& files, const std::filesystem::path& desti
       return bytes;
     });
   }
+  Codes codes(files);
   for (const StoredTensor& stored : files.tensors->tensors()) {
     if (is_left_out(stored.name, files.config)) continue;
     const MappedName name = gguf_name_of(stored, files.config);
@@ -382,14 +433,21 @@ void convert_to_gguf(const ModelFiles& files, const std::filesystem::path& desti
            quote(stored.name), stored.shape.front(), name.heads);
     }
     const GgmlType type = type_of_tensor(name, stored.shape, wanted);
-    writer.add_tensor(name.name, stored.shape, type, [&stored, name, type, &progress] {
-      auto bytes = gguf_bytes(stored, name, type);
+    writer.add_tensor(name.name, stored.shape, type, [&stored, name, type, &progress, &codes] {
+      auto bytes = codes.blocks(stored, name, type);
+      if (!bytes) bytes = gguf_bytes(stored, name, type);
       progress.advance(stored.bytes);
-      return bytes;
+      return *std::move(bytes);
     });
   }
   writer.write(destination);
   progress.finish();
+  if (codes.rounded() > 0) {
+    log_warning(
+        "{}: {} layers have a grid that {} cannot hold as it is (an activation order, or zeros "
+        "out of its range), so their weights were rounded a second time",
+        destination.string(), codes.rounded(), ggml_type_info(wanted).name);
+  }
 }
 
 void check_destination(const std::filesystem::path& source,

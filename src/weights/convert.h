@@ -20,6 +20,7 @@ struct ConvertOptions {
   std::optional<at::ScalarType> dtype;
   /// GGUF only: quantize the matrices (Q8_0, Q4_0, Q4_1). As llama.cpp does, the embedding and the
   /// output layer then become Q8_0, norms and biases stay F32, and rows that no block divides F16.
+  /// A GPTQ model without either becomes the type that holds its codes as they are.
   std::optional<GgmlType> quantized_type;
   std::uint64_t max_shard_bytes = 5'000'000'000;
   bool overwrite = false;

@@ -5,6 +5,7 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 
 #include "infer/language_model.h"
@@ -85,7 +86,7 @@ TEST_F(QuantizeModel, GptqLosesLessThanRoundToNearestInEveryLayer) {
   write();
   for (const bool act_order : {false, true}) {
     QuantizeOptions given = options();
-    given.gptq.act_order = act_order;
+    if (act_order) given.gptq.order = ColumnOrder::kActivations;
     const auto report = quantize(given, act_order ? "ordered" : "plain");
     EXPECT_EQ(report["layers"].size(), 14u);
     for (const auto& layer : report["layers"]) {
@@ -100,7 +101,7 @@ TEST_F(QuantizeModel, GptqLosesLessThanRoundToNearestInEveryLayer) {
 TEST_F(QuantizeModel, TheFilesAreWhatOthersRead) {
   write();
   QuantizeOptions given = options();
-  given.gptq.act_order = true;
+  given.gptq.order = ColumnOrder::kActivations;
   quantize(given);
   const auto out = folder / "out";
   const Json config = read_json_file(out / "config.json");
@@ -136,6 +137,133 @@ TEST_F(QuantizeModel, W8A16NeedsNoCalibrationAndIsClose) {
   const auto report = quantize(given);
   EXPECT_FALSE(report.contains("calibration"));
   EXPECT_LT(distance(logits_of(folder / "out"), logits_of(folder / "model")), 0.04);
+}
+
+void to_gguf(const std::filesystem::path& from, const std::filesystem::path& to) {
+  ConvertOptions options;
+  options.to = ConvertOptions::Format::kGguf;
+  convert_model(from, to, options);
+}
+
+/// The weights of every layer, of one model after another.
+void expect_same_layers(const std::filesystem::path& one, const std::filesystem::path& other,
+                        double tolerance) {
+  const ModelFiles a = open_model(one);
+  const ModelFiles b = open_model(other);
+  std::int64_t layers = 0;
+  for (const StoredTensor& tensor : a.tensors->tensors()) {
+    if (!tensor.quantized) continue;
+    ++layers;
+    const at::Tensor x = tensor.load(at::kFloat);
+    const StoredTensor* found = b.tensors->find(tensor.name);
+    ASSERT_NE(found, nullptr) << tensor.name;
+    const at::Tensor y = found->load(at::kFloat);
+    EXPECT_LE((x - y).abs().max().item<double>(), tolerance) << tensor.name << " " << found->type;
+  }
+  EXPECT_EQ(layers, 14);
+}
+
+TEST_F(QuantizeModel, GgufHoldsTheCodesAsTheyAre) {
+  write();
+  const auto both = [&](QuantizeOptions given, const std::string& name, const std::string& type) {
+    quantize(given, name);
+    to_gguf(folder / name, folder / (name + ".gguf"));
+    const ModelFiles files = open_model(folder / (name + ".gguf"));
+    EXPECT_EQ(files.tensors->find("model.layers.0.mlp.down_proj.weight")->type, type);
+    // Q4_1 rounds the product of scale and zero to float16.
+    expect_same_layers(folder / name, folder / (name + ".gguf"), type == "Q4_1" ? 1e-3 : 0);
+  };
+  QuantizeOptions given = options();
+  both(given, "asymmetric", "Q4_1");
+  given.gptq.grid.symmetric = true;
+  both(given, "symmetric", "Q4_0");
+  given.gptq.grid.bits = 3;
+  both(given, "three", "Q4_0");
+  given.gptq.grid.bits = 8;
+  both(given, "eight", "Q8_0");
+}
+
+TEST_F(QuantizeModel, GgufAtOnceIsTheSameAsThroughTheGptqFormat) {
+  write();
+  QuantizeOptions given = options();
+  given.gptq.grid.symmetric = true;
+  quantize(given);
+  const auto report = quantize_to_gguf(folder / "model", folder / "out.gguf", given);
+  expect_same_layers(folder / "out", folder / "out.gguf", 0);
+  EXPECT_EQ(report["bytes"]["gguf"], std::filesystem::file_size(folder / "out.gguf"));
+  EXPECT_TRUE(std::filesystem::exists(folder / "out.quantization_report.html"));
+  std::set<std::string> left;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
+    left.insert(entry.path().filename());
+  }
+  EXPECT_EQ(left, (std::set<std::string>{"model", "out", "out.gguf", "out.quantization_report.html",
+                                         "out.quantization_report.json", "text.txt"}));
+  given.gptq.order = ColumnOrder::kActivations;
+  expect_error([&] { quantize_to_gguf(folder / "model", folder / "b.gguf", given); },
+               "GGUF has no place for groups out of order");
+  given = options();
+  given.gptq.grid.bits = 8;
+  expect_error([&] { quantize_to_gguf(folder / "model", folder / "b.gguf", given); },
+               "give --symmetric");
+}
+
+TEST_F(QuantizeModel, ActivationOrderIsRoundedAgainInGguf) {
+  write();
+  QuantizeOptions given = options();
+  given.gptq.order = ColumnOrder::kActivations;
+  quantize(given);
+  to_gguf(folder / "out", folder / "out.gguf");
+  EXPECT_LT(distance(logits_of(folder / "out.gguf"), logits_of(folder / "out")), 0.5);
+}
+
+TEST_F(QuantizeModel, ThePageShowsEveryLayerAndWhatWasMeasured) {
+  write();
+  QuantizeOptions given = options();
+  std::filesystem::path before, after;
+  given.measure = [&](const auto& was, const auto& is) {
+    before = was, after = is;
+    EXPECT_TRUE(std::filesystem::exists(is / "model.safetensors"));
+    const auto of = [](double perplexity) {
+      return Json{{"perplexity", perplexity}, {"next_token_accuracy", 0.5}};
+    };
+    return Json{{"context", 64},
+                {"languages", {{"<en>", {{"bytes", 7}, {"before", of(8)}, {"after", of(9)}}}}}};
+  };
+  const auto report = quantize(given);
+  EXPECT_EQ(before, folder / "model");
+  EXPECT_EQ(report["effect"]["context"], 64);
+  const std::string page = get_file(folder / "out" / "quantization_report.html");
+  for (const auto& layer : report["layers"]) {
+    EXPECT_NE(page.find(layer["name"].get<std::string>()), std::string::npos);
+  }
+  EXPECT_NE(page.find("+12.50%"), std::string::npos);
+  EXPECT_NE(page.find("&lt;en&gt;"), std::string::npos);
+  EXPECT_EQ(page.find("http"), std::string::npos);
+  given.measure = [](const auto&, const auto&) -> Json { fail("measuring failed"); };
+  expect_error([&] { quantize(given, "never"); }, "measuring failed");
+  EXPECT_FALSE(std::filesystem::exists(folder / "never"));
+}
+
+TEST_F(QuantizeModel, ConversationsGoThroughTheChatTemplate) {
+  write();
+  std::string rows;
+  for (int i = 0; i < 40; ++i) {
+    rows += fmt::format(
+        R"({{"messages": [{{"role": "user", "content": "q{0} {0}{0}"}}, {{"role": "assistant", )"
+        R"("content": "answer{0}"}}]}})"
+        "\n",
+        i);
+  }
+  put_file(folder / "chat.jsonl", rows);
+  QuantizeOptions given = options();
+  given.calibration.inputs = {"en=" + (folder / "chat.jsonl").string()};
+  given.calibration.samples = 4;
+  expect_error([&] { quantize(given); }, "the model has no chat template");
+  put_file(folder / "model" / "chat_template.jinja",
+           "{% for m in messages %}[{{ m.role }}]{{ m.content }};{% endfor %}");
+  const auto report = quantize(given);
+  EXPECT_EQ(report["calibration"]["conversations"], 40);
+  EXPECT_EQ(report["calibration"]["samples_by_language"], (Json{{"en", 4}}));
 }
 
 TEST_F(QuantizeModel, TheSameOptionsGiveTheSameBytes) {

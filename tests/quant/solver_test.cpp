@@ -89,13 +89,35 @@ Reference reference_gptq(const at::Tensor& weight, const at::Tensor& hessian,
   return result;
 }
 
-class Gptq : public testing::TestWithParam<std::tuple<int, std::int64_t, bool, bool>> {
+/// The features in the order in which they are rounded.
+std::vector<std::int64_t> reference_order(const at::Tensor& hessian, const GptqOptions& options) {
+  const at::Tensor diagonal = hessian.diagonal().contiguous();
+  const auto* sizes = diagonal.const_data_ptr<double>();
+  const std::int64_t in = diagonal.size(0);
+  const std::int64_t group = options.grid.group_size == -1 ? in : options.grid.group_size;
+  std::vector<std::int64_t> order(static_cast<std::size_t>(in));
+  std::iota(order.begin(), order.end(), 0);
+  const auto greatest = [&](std::int64_t feature) {
+    const double* first = sizes + feature / group * group;
+    return *std::max_element(first, first + group);
+  };
+  if (options.order == ColumnOrder::kStored) return order;
+  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    if (options.order == ColumnOrder::kGroups && a / group != b / group) {
+      return greatest(a) > greatest(b);
+    }
+    return sizes[a] > sizes[b];
+  });
+  return order;
+}
+
+class Gptq : public testing::TestWithParam<std::tuple<int, std::int64_t, bool, ColumnOrder>> {
  protected:
   void SetUp() override { at::manual_seed(17); }
   GptqOptions options() const {
     GptqOptions options;
-    std::tie(options.grid.bits, options.grid.group_size, options.grid.symmetric,
-             options.act_order) = GetParam();
+    std::tie(options.grid.bits, options.grid.group_size, options.grid.symmetric, options.order) =
+        GetParam();
     return options;
   }
 };
@@ -104,16 +126,12 @@ TEST_P(Gptq, AgreesWithThePlainFloat64Procedure) {
   const std::int64_t in = 256;
   const at::Tensor weight = at::randn({24, in}) * 0.05;
   const at::Tensor hessian = hessian_of(activations(600, in));
-  std::vector<std::int64_t> order(static_cast<std::size_t>(in));
-  std::iota(order.begin(), order.end(), 0);
-  if (options().act_order) {
-    const at::Tensor diagonal = hessian.diagonal().contiguous();
-    const auto* sizes = diagonal.const_data_ptr<double>();
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::int64_t a, std::int64_t b) { return sizes[a] > sizes[b]; });
-  }
-  const ops::QuantizedParts parts = solve_gptq(weight, hessian, options(), "layer");
-  const Reference expected = reference_gptq(weight, hessian, options(), order);
+  GptqOptions plain_options = options();
+  plain_options.search_grid = false;
+  plain_options.refinements = 0;
+  const ops::QuantizedParts parts = solve_gptq(weight, hessian, plain_options, "layer");
+  const Reference expected =
+      reference_gptq(weight, hessian, options(), reference_order(hessian, options()));
   // A value at the middle between two codes may fall either way in float32, and what follows it in
   // its row then differs: few rows may, and the error must be the same.
   std::int64_t equal = 0;
@@ -151,7 +169,98 @@ TEST_P(Gptq, BeatsRoundToNearestOnTheCalibrationSetAndOnOtherText) {
 INSTANTIATE_TEST_SUITE_P(Cases, Gptq,
                          testing::Combine(testing::Values(3, 4, 8),
                                           testing::Values(32, 64, 128, -1), testing::Bool(),
-                                          testing::Bool()));
+                                          testing::Values(ColumnOrder::kGroups,
+                                                          ColumnOrder::kActivations,
+                                                          ColumnOrder::kStored)));
+
+double error_with(const at::Tensor& weight, const at::Tensor& hessian, const GptqOptions& options) {
+  const ops::QuantizedParts parts = solve_gptq(weight, hessian, options, "layer");
+  return relative_error(weight, ops::QuantizedWeight(parts).dequantize(at::kFloat), hessian);
+}
+
+TEST_P(Gptq, EachImprovementLowersTheError) {
+  const at::Tensor weight = at::randn({48, 256}) * 0.05;
+  const at::Tensor hessian = hessian_of(activations(1000, 256));
+  GptqOptions changed = options();
+  changed.search_grid = false;
+  changed.refinements = 0;
+  const double plain = error_with(weight, hessian, changed);
+  changed.refinements = 1;
+  const double once = error_with(weight, hessian, changed);
+  EXPECT_LT(once, 0.998 * plain);
+  changed.refinements = 3;
+  EXPECT_LE(error_with(weight, hessian, changed), once);
+  changed.refinements = 0;
+  changed.search_grid = true;
+  const double searched = error_with(weight, hessian, changed);
+  if (changed.grid.bits == 8) {
+    EXPECT_EQ(searched, plain);
+  } else {
+    EXPECT_LT(searched, 0.98 * plain);
+  }
+}
+
+TEST(Gptq, NoCodeCouldMoveAloneForTheBetterOnceRefined) {
+  at::manual_seed(5);
+  const std::int64_t in = 64;
+  const at::Tensor weight = at::randn({16, in}) * 0.05;
+  const at::Tensor hessian = hessian_of(activations(500, in));
+  GptqOptions options;
+  options.grid.group_size = 32;
+  options.damping = 0;
+  options.refinements = 50;
+  const ops::QuantizedParts parts = solve_gptq(weight, hessian, options, "layer");
+  const at::Tensor error =
+      weight.to(at::kDouble) - ops::QuantizedWeight(parts).dequantize(at::kFloat).to(at::kDouble);
+  const at::Tensor gradient = at::matmul(error, hessian).contiguous();
+  const auto* slopes = gradient.const_data_ptr<double>();
+  const at::Tensor curvatures = hessian.diagonal().contiguous();
+  for (std::int64_t r = 0; r < 16; ++r) {
+    for (std::int64_t j = 0; j < in; ++j) {
+      const int code = parts.codes.const_data_ptr<std::uint8_t>()[r * in + j];
+      const auto scale =
+          static_cast<double>(parts.scales.const_data_ptr<at::Half>()[j / 32 * 16 + r]);
+      const double curvature = curvatures.const_data_ptr<double>()[j];
+      for (const int step : {-1, 1}) {
+        if (code + step < 0 || code + step > 15) continue;
+        const double distance = step * scale;
+        const double gain = 2 * distance * slopes[r * in + j] - distance * distance * curvature;
+        EXPECT_LT(gain, 1e-4 * distance * distance * curvature) << r << " " << j << " " << step;
+      }
+    }
+  }
+}
+
+TEST(GridSearch, FindsNoWorseThanMinAndMaxAndNeverLosesAWeight) {
+  for (const int bits : {3, 4}) {
+    for (const bool symmetric : {false, true}) {
+      double searched = 0, whole = 0;
+      for (int seed = 0; seed < 50; ++seed) {
+        at::manual_seed(seed);
+        at::Tensor weights = at::randn({32}) * (seed % 7 == 0 ? 1e-6 : 0.1) + (seed % 3) * 0.05;
+        if (seed % 5 == 0) weights = at::zeros({32});
+        const at::Tensor importance = at::rand({32}) + 0.01;
+        const auto loss = [&](const Grid& grid) {
+          double total = 0;
+          for (int i = 0; i < 32; ++i) {
+            const float w = weights.const_data_ptr<float>()[i];
+            const double error = w - grid.value(grid.code(w, bits));
+            total += importance.const_data_ptr<float>()[i] * error * error;
+          }
+          return total;
+        };
+        const auto* w = weights.const_data_ptr<float>();
+        const Grid grid = Grid::search(w, importance.const_data_ptr<float>(), 32, bits, symmetric);
+        EXPECT_GE(grid.zero, 1);
+        EXPECT_LT(grid.zero, 1 << bits);
+        const double found = loss(grid), before = loss(Grid::of(w, 32, bits, symmetric));
+        EXPECT_LE(found, before * 1.0001);
+        searched += found, whole += before;
+      }
+      EXPECT_LT(searched, 0.9 * whole);
+    }
+  }
+}
 
 TEST(Gptq, OneThreadAndManyGiveTheSameCodes) {
   at::manual_seed(2);
@@ -164,7 +273,7 @@ TEST(Gptq, OneThreadAndManyGiveTheSameCodes) {
     at::set_num_threads(count);
     const at::Tensor hessian = hessian_of(x);
     GptqOptions options;
-    options.act_order = true;
+    options.order = ColumnOrder::kActivations;
     codes.push_back(solve_gptq(weight, hessian, options, "layer").codes);
     errors.push_back(relative_error(weight, weight * 1.01, hessian));
   }
@@ -183,6 +292,8 @@ TEST(Gptq, FeaturesThatAreNeverActiveKeepTheirNearestCode) {
   const at::Tensor hessian = hessian_of(x);
   GptqOptions options;
   options.grid.group_size = -1;
+  options.search_grid = false;  // the grid of both is then the same
+  options.refinements = 0;
   const auto solved = solve_gptq(weight, hessian, options, "layer");
   const auto nearest = round_to_nearest(weight, options.grid, "layer");
   EXPECT_TRUE(at::equal(solved.codes.narrow(1, 10, 5), nearest.codes.narrow(1, 10, 5)));
