@@ -3,14 +3,14 @@
     python bench/quantization_quality.py MODEL --tigerbot build/tigerbot --llama-cpp FOLDER/bin
         --corpus ~/.cache/tigerbot/corpus [--languages en,zh,ja,ko] [--bytes 40000] [--work DIR]
 
-MODEL is a Hugging Face directory in bfloat16 whose weights never were quantized: what
-bench/rotate_residual.py makes of SmolLM2, or one of recipes/quantization-subject.toml. Of the corpus
+MODEL is a Hugging Face directory in bfloat16 whose weights never were quantized, such as what
+bench/rotate_residual.py makes of SmolLM2. Of the corpus
 (JSON lines of "text", one file a language) the documents whose SHA-256 begins with 0 are held out;
 the others calibrate. All models are measured by `tigerbot eval --perplexity`: the same text, tokens
 and windows. Embedding and output layer stay bfloat16 in all of them, llama.cpp's too, so that the
 rows differ in the linear layers alone; bits a weight are those layers', scales, zeros and groups
 counted. "loss" is the perplexity's rise over bfloat16's. Rows that are there from an earlier run of
-the same --work are not measured again. Needs the `gguf` package.
+the same --work, text and type are not measured again. Needs the `gguf` package.
 """
 
 import argparse
@@ -126,7 +126,7 @@ def main():
     languages = options.languages.split(",")
     options.work.mkdir(parents=True, exist_ok=True)
     split_corpus(options.corpus, languages, options.work, options.bytes)
-    store = options.work / "figures.json"
+    store = options.work / f"figures-{options.languages}-{options.bytes}-{options.dtype}.json"
     rows = json.loads(store.read_text()) if store.exists() else {}
     names = ["bfloat16", *OURS, *(f"llama.cpp {kind}" for kind in LLAMA_CPP)]
     wanted = options.only.split(",")
