@@ -28,10 +28,10 @@ struct ComparisonOptions {
 
 /// `languages`: for each the bytes that were read. `models`: for each, in order, `name`, and by
 /// language `tokens`, `characters_per_token`, the same with ASCII left out,
-/// `perplexity` (a token), `perplexity_per_byte`, `bits_per_byte`, `next_token_accuracy`; and `answers`, unedited, the
-/// likeliest token always. `pairs`: perplexity a byte of one over that of the other. The text of a
-/// language is that of the documents with the lowest hashes, cut where it is long enough. One model
-/// is held at a time.
+/// `perplexity` (a token), `perplexity_per_byte`, `bits_per_byte`, `next_token_accuracy`; and
+/// `answers`, unedited, the likeliest token always. `pairs`: perplexity a byte of one over that of
+/// the other. The text of a language is that of the documents with the lowest hashes, cut where it
+/// is long enough. One model is held at a time.
 Json compare_models(const std::vector<ComparedModel>& models, const ComparisonOptions& options);
 
 /// The same as a page with its charts; nothing outside it is needed.

@@ -37,10 +37,10 @@ struct Stage {
   std::string title;                 ///< for people; default: the name
   std::vector<std::string> command;  ///< arguments of this program, or a script and its arguments
   bool is_script = false;
-  bool is_server = false;             ///< a script that runs at the end and makes nothing
-  Json recipe;                        ///< written as the stage's own TOML file; null: none
-  std::vector<std::string> inputs;    ///< files that it reads beside those that it names
-  std::vector<std::string> discard;   ///< results that no later stage needs: removed at once
+  bool is_server = false;            ///< a script that runs at the end and makes nothing
+  Json recipe;                       ///< written as the stage's own TOML file; null: none
+  std::vector<std::string> inputs;   ///< files that it reads beside those that it names
+  std::vector<std::string> discard;  ///< results that no later stage needs: removed at once
   Budget budget;
   std::optional<Cluster> cluster;
   std::filesystem::path shape;  ///< a config.json: the model, for --dry-run before it is made

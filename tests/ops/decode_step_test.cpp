@@ -17,8 +17,6 @@
 #include "ops/cpu/isa.h"
 #include "ops/quantized_linear.h"
 #include "ops/quantized_parts.h"
-#include "ops/quantized_linear.h"
-#include "ops/quantized_parts.h"
 
 namespace tigerbot {
 namespace {
