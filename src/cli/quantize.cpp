@@ -1,4 +1,5 @@
 #include <CLI/App.hpp>
+#include <CLI/Validators.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -125,6 +126,12 @@ void add_quantize_command(CLI::App& app) {
   command.add_option("--group-size", options->group_size,
                      "Weights that share a scale: 32, 64, 128, or -1 for the whole row (default: "
                      "32; w8a16: -1)");
+  command
+      .add_option(
+          "--output-bits", options->quantize.output_bits,
+          "Of the output layer when the model runs: 8 or 16 (default: 8 where it is a large "
+          "embedding too). The file holds it as it was")
+      ->check(CLI::IsMember({8, 16}));
   quant::GptqOptions& gptq = options->quantize.gptq;
   quant::CalibrationOptions& calibration = options->quantize.calibration;
   command.add_flag("--symmetric", gptq.grid.symmetric, "The zero in the middle of the codes");
@@ -159,10 +166,11 @@ void add_quantize_command(CLI::App& app) {
                      "Processor threads (default: one a core)");
   command.add_flag("--json", options->json, "The report as one JSON object on stdout");
   command.footer(
-      "Layers of the decoder are quantized; embedding, output layer and norms stay as they are.\n"
+      "Layers of the decoder are quantized; the file holds embedding, output layer and norms as "
+      "they\n"
+      "were.\n"
       "OUT holds quantization_report.json and .html too (a GGUF file has them beside it). OUT "
-      "appears "
-      "whole or not at all.\n"
+      "appears whole or not at all.\n"
       "Example:\n  tigerbot quantize smollm2-hf smollm2-4bit --calibration text/*.jsonl\n"
       "  tigerbot quantize smollm2-hf smollm2.gguf --symmetric --evaluate en=book.txt");
   command.callback([options, &command] { run(*options, command); });

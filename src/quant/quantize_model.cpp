@@ -128,6 +128,17 @@ std::string method_name(Method method) {
   fail_internal("no such method");
 }
 
+int output_bits_of(const ModelConfig& config, const QuantizeOptions& options) {
+  constexpr std::int64_t kGroup = 32;       // of Q8_0
+  constexpr std::int64_t kLarge = 1 << 23;  // weights
+  const bool fits = config.hidden_size % kGroup == 0;
+  if (options.output_bits == 8 && !fits) {
+    fail("--output-bits 8: rows of {}; a multiple of {} is needed", config.hidden_size, kGroup);
+  }
+  const bool large = config.vocab_size * config.hidden_size >= kLarge;
+  return options.output_bits.value_or(config.tie_word_embeddings && large && fits ? 8 : 16);
+}
+
 OrderedJson quantize_model(const std::filesystem::path& source,
                            const std::filesystem::path& destination,
                            const QuantizeOptions& options) {
@@ -141,6 +152,7 @@ OrderedJson quantize_model(const std::filesystem::path& source,
   const at::ScalarType dtype = default_dtype(files);
   const std::unique_ptr<Decoder> decoder = make_empty_decoder(files.config);
   check_layers(*decoder, options.gptq.grid);
+  const int output_bits = output_bits_of(files.config, options);
   CalibrationSet calibration;
   if (options.method == Method::kGptq) {
     if (const std::int64_t limit = context_length(files.config);
@@ -201,12 +213,14 @@ OrderedJson quantize_model(const std::filesystem::path& source,
   format.desc_act =
       options.method == Method::kGptq && options.gptq.order == ColumnOrder::kActivations;
   format.damp_percent = options.gptq.damping;
+  format.output_bits = output_bits;
   const Json quantization = gptq_config_json(format);
   amend_config(folder.path() / "config.json", quantization);
   write_file(folder.path() / "quantize_config.json", quantization.dump(2) + "\n");
 
   const auto count = static_cast<double>(layers.size());
   OrderedJson report = options_json(options, calibration);
+  report["output_bits"] = output_bits;
   report["mean_error"] = error / count;
   if (options.method == Method::kGptq) report["mean_round_to_nearest_error"] = baseline / count;
   report["bytes"] = {{"layers_before", sizes.dense_before},
@@ -232,6 +246,9 @@ OrderedJson quantize_to_gguf(const std::filesystem::path& source,
                              const QuantizeOptions& options) {
   if (options.method == Method::kGptq && options.gptq.order == ColumnOrder::kActivations) {
     fail("--act-order: GGUF has no place for groups out of order; leave it out");
+  }
+  if (options.output_bits) {
+    fail("--output-bits: embedding and output layer of a GGUF file are Q8_0; leave it out");
   }
   if (options.gptq.grid.bits == 8 && !options.gptq.grid.symmetric) {
     fail("--bits 8: GGUF's Q8_0 has its zero in the middle of the codes; give --symmetric");

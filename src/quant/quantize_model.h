@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/json.h"
@@ -24,6 +25,10 @@ struct QuantizeOptions {
   Method method = Method::kGptq;
   GptqOptions gptq;  ///< the grid is every method's
   CalibrationOptions calibration;
+  /// Of the output layer when the model runs: 8 or 16. Not given: 8 where it is the embedding too
+  /// and has 2^23 weights or more. The file holds it as it was in either case
+  /// (GptqConfig::output_bits).
+  std::optional<int> output_bits = {};
   /// Measures both models, the one that was and the one that is, for the report's `effect`.
   std::function<Json(const std::filesystem::path& before, const std::filesystem::path& after)>
       measure = {};
@@ -33,8 +38,8 @@ struct QuantizeOptions {
 /// GGUF) and writes a Hugging Face directory in the GPTQ format to `destination`, whole or not at
 /// all: weights, configuration, tokenizer, and quantization_report.json, which is also the result,
 /// with the same as a page beside it.
-/// Embedding, output layer, norms and biases stay as they are. Weights are read one block at a
-/// time.
+/// Embedding, output layer, norms and biases stay as they are in the file. Weights are read one
+/// block at a time.
 nlohmann::ordered_json quantize_model(const std::filesystem::path& source,
                                       const std::filesystem::path& destination,
                                       const QuantizeOptions& options);

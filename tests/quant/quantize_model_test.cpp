@@ -163,6 +163,25 @@ void expect_same_layers(const std::filesystem::path& one, const std::filesystem:
   EXPECT_EQ(layers, 14);
 }
 
+TEST_F(QuantizeModel, TheOutputLayerRunsInEightBitsWhereAsked) {
+  write();
+  QuantizeOptions given = options();
+  EXPECT_EQ(quantize(given, "plain")["output_bits"], 16);  // too small for 8 of itself
+  given.output_bits = 8;
+  EXPECT_EQ(quantize(given, "eight")["output_bits"], 8);
+  const at::Tensor plain = logits_of(folder / "plain");
+  const at::Tensor eight = logits_of(folder / "eight");
+  const double moved = distance(eight, plain);
+  EXPECT_GT(moved, 0);
+  EXPECT_LT(moved, 0.01);
+  // The embedding's rows are those of the file, and other programs see the same tensors.
+  EXPECT_EQ(read_file(folder / "plain" / "model.safetensors"),
+            read_file(folder / "eight" / "model.safetensors"));
+  EXPECT_EQ(answer_of(folder / "eight").empty(), false);
+  EXPECT_EQ(read_json_file(folder / "eight" / "config.json")["quantization_config"]["output_bits"],
+            8);
+}
+
 TEST_F(QuantizeModel, GgufHoldsTheCodesAsTheyAre) {
   write();
   const auto both = [&](QuantizeOptions given, const std::string& name, const std::string& type) {
