@@ -82,7 +82,7 @@ void run(const BenchOptions& options) {
   for (const std::int64_t size : options.batch_sizes) {
     const SpeedSample sample =
         measure_decode(model.decoder(), options.new_tokens, size, options.repetitions);
-    const double bytes = decode_bytes(config, model.dtype(), options.new_tokens, size);
+    const double bytes = decode_bytes(model.decoder(), model.dtype(), options.new_tokens, size);
     decode.push_back(
         {size, sample,
          bytes * sample.median() / static_cast<double>(size) / limits.read_bytes_per_second});

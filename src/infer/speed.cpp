@@ -209,13 +209,20 @@ double prefill_operations(const ModelConfig& config, std::int64_t tokens) {
   return layers * (2 * n * layer_weights(config) + 2 * n * (n + 1) * heads) + output;
 }
 
-double decode_bytes(const ModelConfig& config, at::ScalarType dtype, std::int64_t tokens,
+double decode_bytes(Decoder& decoder, at::ScalarType dtype, std::int64_t tokens,
                     std::int64_t sequences) {
-  const double weights = static_cast<double>(config.num_hidden_layers) * layer_weights(config) +
-                         static_cast<double>(config.hidden_size * config.vocab_size);
-  const double cached = static_cast<double>(sequences * tokens) / 2 *
-                        static_cast<double>(KeyValueCache::bytes_per_token(config, dtype));
-  return weights * static_cast<double>(c10::elementSize(dtype)) + cached;
+  const ModelConfig& config = decoder.config();
+  const auto bytes_of = [&](const ops::QuantizedWeight& quantized, std::int64_t weights) {
+    return quantized.defined()
+               ? static_cast<double>(quantized.bytes())
+               : static_cast<double>(weights) * static_cast<double>(c10::elementSize(dtype));
+  };
+  double bytes = bytes_of(decoder.quantized_output(), config.hidden_size * config.vocab_size);
+  for (const Linear* linear : decoder.linears()) {
+    bytes += bytes_of(linear->quantized(), linear->in_features() * linear->out_features());
+  }
+  return bytes + static_cast<double>(sequences * tokens) / 2 *
+                     static_cast<double>(KeyValueCache::bytes_per_token(config, dtype));
 }
 
 }  // namespace tigerbot

@@ -39,7 +39,7 @@ double prefill_operations(const ModelConfig& config, std::int64_t tokens);
 
 /// Bytes that a step of one token for each of `sequences` sequences has to read: the weights once,
 /// and every sequence's keys and values at the mean length of an answer of `tokens` tokens.
-double decode_bytes(const ModelConfig& config, at::ScalarType dtype, std::int64_t tokens,
+double decode_bytes(Decoder& decoder, at::ScalarType dtype, std::int64_t tokens,
                     std::int64_t sequences);
 
 }  // namespace tigerbot
