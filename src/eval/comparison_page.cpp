@@ -153,8 +153,9 @@ std::string comparison_page(const Json& comparison) {
       "svg text{font:11px system-ui,sans-serif;fill:currentColor}svg .value{font-size:9px}"
       "svg .name{font-size:13px}.grid{stroke:var(--line)}.key{display:inline-block;width:10px;"
       "height:10px;border-radius:2px;margin-right:5px}.wide{overflow-x:auto}"
-      ".answers td{min-width:190px;white-space:pre-wrap;font-size:12.5px}"
-      ".answers th{min-width:110px}</style></head><body>\n";
+      ".answers{table-layout:fixed;width:100%;min-width:1100px}.answers th:first-child{width:105px}"
+      ".answers td{white-space:pre-wrap;overflow-wrap:anywhere;font-size:12px}"
+      "</style></head><body>\n";
   page += bars(comparison);
   page += table(comparison, "Perplexity a byte",
                 "Of text that no stage has seen; behind it, the change against the first model.",
