@@ -201,6 +201,7 @@ Stage read_stage(JsonReader& reader, const Recipe& recipe) {
     }
   }
   stage.is_result = reader.get<bool>("result", false);
+  stage.note = reader.get<std::string>("note", "");
   reader.finish();
   find_needs(recipe, reader, stage);
   return stage;

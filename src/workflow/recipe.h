@@ -45,6 +45,7 @@ struct Stage {
   std::optional<Cluster> cluster;
   std::filesystem::path shape;  ///< a config.json: the model, for --dry-run before it is made
   bool is_result = false;       ///< shown first in the report
+  std::string note;             ///< what its reader should know, said in the report
 
   std::set<std::string> needs;  ///< the stages whose results it names
 };

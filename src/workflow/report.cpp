@@ -126,6 +126,10 @@ std::string hashes_table(const Json& made_from) {
   return out + "</table>\n";
 }
 
+std::string note_of(const Stage& stage) {
+  return stage.note.empty() ? "" : "<p>" + html::escape(stage.note) + "</p>\n";
+}
+
 std::string stage_section(const Recipe& recipe, const Stage& stage, const Json& record) {
   const Places places{recipe.output};
   const fs::path result = places.result(stage.name);
@@ -134,6 +138,7 @@ std::string stage_section(const Recipe& recipe, const Stage& stage, const Json& 
   out +=
       "<pre>" + html::escape(in_place(shell_line(record["command"]), recipe, record)) + "</pre>\n";
   if (!stage.is_result) {
+    out += note_of(stage);
     for (const fs::path& page : pages_of(result)) {
       out += html::folded(page.stem().string(), html::embedded_page(read_file(page)));
     }
@@ -235,6 +240,7 @@ Json write_report(const Recipe& recipe, Digests& digests) {
     for (const fs::path& file : pages_of(places.result(stage.name))) {
       page += html::embedded_page(read_file(file));
     }
+    page += note_of(stage);
   }
   page += "<h2>Stages</h2>\n" + cost_table(recipe, records, totals);
   for (const Json& record : records) {

@@ -116,6 +116,18 @@ TEST_F(Run, AStageWhoseInputsComeOutAsBeforeIsNotRunAgain) {
   EXPECT_EQ(runs(), "2");
 }
 
+TEST_F(Run, ANoteIsSaidInTheReportAndRunsNothingAgain) {
+  ASSERT_EQ(run(), 0) << error();
+  runs();
+  write("recipe.toml", recipe("!") + "note = \"read <this>\"\n");
+  ASSERT_EQ(run(), 0) << error();
+  EXPECT_EQ(runs(), "");
+  const std::string page = read("out/report.html");
+  const std::size_t section = page.find("<section id=\"third\">");
+  ASSERT_NE(section, std::string::npos);
+  EXPECT_NE(page.find("<p>read &lt;this&gt;</p>", section), std::string::npos);
+}
+
 TEST_F(Run, AVariableOfTheCommandLineIsASetting) {
   ASSERT_EQ(run(), 0) << error();
   runs();
