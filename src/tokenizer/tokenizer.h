@@ -123,8 +123,8 @@ struct GgufTokenizer {
   std::vector<std::string> merges;
   std::optional<TokenId> bos_id, eos_id, unk_id, pad_id;
   std::optional<bool> add_bos, add_eos, add_space_prefix;
-  std::optional<bool> remove_extra_whitespaces;  ///< "t5"
-  std::string precompiled_charsmap;              ///< "t5": the normalization rules' bytes
+  std::optional<bool> remove_extra_whitespaces;  ///< "t5", and ours of "llama"
+  std::string precompiled_charsmap;              ///< the same: the normalization rules' bytes
   std::optional<bool> lowercase;                 ///< "bert": tokenizer.ggml.normalizer.lowercase
 };
 std::unique_ptr<Tokenizer> make_gguf_tokenizer(const GgufTokenizer& gguf, const std::string& path);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/logging.h"
 #include "base/text.h"
 #include "tokenizer/sentencepiece_model.h"
 #include "weights/hugging_face_folder.h"
@@ -177,9 +178,13 @@ GgufTokenizer from_sentencepiece_model(const std::filesystem::path& file,
   gguf.model = unigram ? "t5" : "llama";
   gguf.pre = "default";
   gguf.add_space_prefix = model.normalizer.add_dummy_prefix;
-  if (unigram) {
-    gguf.remove_extra_whitespaces = model.normalizer.remove_extra_whitespaces;
-    gguf.precompiled_charsmap = model.normalizer.precompiled_charsmap;
+  gguf.remove_extra_whitespaces = model.normalizer.remove_extra_whitespaces;
+  gguf.precompiled_charsmap = model.normalizer.precompiled_charsmap;
+  if (!unigram && (*gguf.remove_extra_whitespaces || !gguf.precompiled_charsmap.empty())) {
+    log_warning(
+        "{}: its normalization rules are written into the GGUF file, and other programs do not "
+        "apply them to BPE: there, text that they change gets other ids",
+        path);
   }
   const auto flag = [&](const char* key, bool fallback) {
     return tokenizer_config.contains(key) && tokenizer_config[key].is_boolean()

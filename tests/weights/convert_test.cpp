@@ -362,9 +362,10 @@ void use_sentencepiece(const std::filesystem::path& folder, const char* model, i
   put_file(folder / "tokenizer.model", get_file(golden + model));
 }
 
-TEST(ConvertTokenizer, UnigramWithItsRulesGoesToGguf) {
+void expect_same_ids_through_gguf(const char* model, int pieces) {
+  SCOPED_TRACE(model);
   TemporaryFolder folder;
-  use_sentencepiece(folder / "hf", "unigram_rules.model", 371);
+  use_sentencepiece(folder / "hf", model, pieces);
   convert_model(folder / "hf", folder / "m.gguf", to_gguf());
   const ModelFiles before = open_model(folder / "hf"), after = open_model(folder / "m.gguf");
   const auto expected = before.load_tokenizer(), tokenizer = after.load_tokenizer();
@@ -382,6 +383,11 @@ TEST(ConvertTokenizer, UnigramWithItsRulesGoesToGguf) {
     tokens += ids.size();
   }
   EXPECT_GT(tokens, 1000u);
+}
+
+TEST(ConvertTokenizer, SentencePieceWithItsRulesGoesToGguf) {
+  expect_same_ids_through_gguf("unigram_rules.model", 371);
+  expect_same_ids_through_gguf("bpe_rules.model", 520);
 }
 
 TEST(ConvertTokenizer, SentencePieceModelsThatGgufCannotHoldAreRefused) {
