@@ -11,10 +11,12 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "base/json.h"
 #include "base/utf8.h"
+#include "tokenizer/sentencepiece_model.h"
 #include "weights/files_for_tests.h"
 #include "weights/gguf_config.h"
 #include "weights/inspect.h"
@@ -372,12 +374,21 @@ void expect_same_ids_through_gguf(const char* model, int pieces) {
   const Tokenizer::EncodeOptions plain{.add_special_tokens = false, .parse_special_tokens = false};
   const Json cases =
       Json::parse(get_file(TIGERBOT_SOURCE_DIR "/tests/golden/sentencepiece/cases.json"));
+  const auto pieces_of_file =
+      read_sentencepiece_model(get_file(folder / "hf/tokenizer.model"), model).pieces;
   std::size_t tokens = 0;
   for (const Json& hex : cases["texts"]) {
     std::string text;
     const auto digits = hex.get<std::string>();
     for (std::size_t at = 0; at < digits.size(); at += 2)
       text += static_cast<char>(std::stoi(digits.substr(at, 2), nullptr, 16));
+    // A GGUF's user-defined pieces are cut out before a space is put in front.
+    const bool has_user_defined =
+        std::ranges::any_of(pieces_of_file, [&](const SentencePieceModel::Piece& piece) {
+          return piece.type == SentencePieceModel::PieceType::kUserDefined &&
+                 text.find(piece.text) != std::string::npos;
+        });
+    if (has_user_defined) continue;
     const auto ids = expected->encode(text, plain);
     EXPECT_EQ(tokenizer->encode(text, plain), ids) << text;
     tokens += ids.size();
