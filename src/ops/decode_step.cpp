@@ -18,6 +18,7 @@
 #include "ops/cpu/decode_attention.h"
 #include "ops/cpu/decode_crew.h"
 #include "ops/cpu/linear_kernels.h"
+#include "ops/recorded.h"
 
 namespace tigerbot::ops {
 namespace {
@@ -42,6 +43,18 @@ at::Tensor joined_bias(const std::vector<std::pair<LayerWeight, at::Tensor>>& we
   }
   return at::cat(parts);
 }
+
+/// Names a part of the step in profiles: as the thread that called sees it, its waiting for the
+/// others included.
+class Part {
+ public:
+  Part(const cpu::CrewMember& member, const char* name, std::int64_t bytes = 0) {
+    if (member.index() == 0) recorded_.emplace(name, bytes);
+  }
+
+ private:
+  std::optional<Recorded> recorded_;
+};
 
 /// Hands out parts of one allocation, each from a cache line on; rows are whole 32-bit words.
 class Workspace {
@@ -112,10 +125,11 @@ DecoderStack::DecoderStack(const std::vector<DecoderLayer>& layers, const at::Te
     packed.post_attention_norm = wide(layer.post_attention_norm);
     packed.query_norm = wide(layer.query_norm);
     packed.key_norm = wide(layer.key_norm);
-    packed.query_key_value = StepProduct::joined({layer.query, layer.key, layer.value});
-    packed.output = StepProduct::joined({layer.output});
-    packed.gate_up = StepProduct::gated(layer.gate, layer.up);
-    packed.down = StepProduct::joined({layer.down});
+    packed.query_key_value = StepProduct::joined("tigerbot::step_query_key_value",
+                                                 {layer.query, layer.key, layer.value});
+    packed.output = StepProduct::joined("tigerbot::step_output", {layer.output});
+    packed.gate_up = StepProduct::gated("tigerbot::step_gate_up", layer.gate, layer.up);
+    packed.down = StepProduct::joined("tigerbot::step_down", {layer.down});
     packed.query_key_value_bias = joined_bias({{layer.query, layer.query_bias},
                                                {layer.key, layer.key_bias},
                                                {layer.value, layer.value_bias}});
@@ -237,6 +251,7 @@ class DecoderStack::Run {
   /// And rounds the result for the product that follows, if one does.
   void norm(cpu::CrewMember& member, const Rows& x, std::int64_t rows, const at::Tensor& weight,
             const Rows& out, const StepProduct* next = nullptr) const {
+    const Part part(member, "tigerbot::step_norm");
     const auto eps = static_cast<float>(stack_.shape_.norm_eps);
     over_rows(member, rows, [&](std::int64_t row) {
       kernels_.rms_norm(x.at(row), floats(weight), stack_.hidden_, eps, out.at(row));
@@ -248,6 +263,7 @@ class DecoderStack::Run {
   void round(cpu::CrewMember& member, const Rows& x, std::int64_t rows,
              const StepProduct& product) const {
     if (!product.quantized()) return;
+    const Part part(member, "tigerbot::step_round");
     over_rows(member, rows,
               [&](std::int64_t row) { product.round(x.at(row), row, rows, rounded_); });
   }
@@ -264,12 +280,14 @@ class DecoderStack::Run {
   /// out = x weight^T + bias, or added to what is there; x is rounded already where that is needed.
   void linear(cpu::CrewMember& member, const Rows& x, std::int64_t rows, const StepProduct& product,
               const at::Tensor& bias, cpu::Finish finish, const Rows& out) const {
+    const Part part(member, product.name(), product.bytes());
     product.run(member, kernels_, x, rows, threads_, output(finish, out, bias), rounded_);
   }
 
   /// Head norms and rotation of this step's queries and keys, and the keys and values to their
   /// places in the cache.
   void place_heads(cpu::CrewMember& member, const Layer& layer, const PagedKeyValues& cache) const {
+    const Part part(member, "tigerbot::step_rope");
     const DecoderShape& shape = stack_.shape_;
     const std::int64_t d = shape.head_dim;
     const std::int64_t half = angles_.cos.size(1);
@@ -307,7 +325,10 @@ class DecoderStack::Run {
                   const Rows& residual) const {
     cpu::ProductOutput where = output(cpu::Finish::kSwiglu, activated_, layer.gate_bias);
     where.up_bias = floats(layer.up_bias);
-    layer.gate_up.run(member, kernels_, x, rows, threads_, where, rounded_);
+    {
+      const Part part(member, layer.gate_up.name(), layer.gate_up.bytes());
+      layer.gate_up.run(member, kernels_, x, rows, threads_, where, rounded_);
+    }
     round(member, activated_, rows, layer.down);
     linear(member, activated_, rows, layer.down, layer.down_bias, cpu::Finish::kAdd, residual);
   }
@@ -339,8 +360,11 @@ class DecoderStack::Run {
         }
       });
     }
-    attention_.at({layer.sliding_window, narrowed})
-        .run(member, {heads_.base, heads_.stride}, {attended_.base, attended_.stride}, cache);
+    {
+      const Part part(member, "tigerbot::step_attention");
+      attention_.at({layer.sliding_window, narrowed})
+          .run(member, {heads_.base, heads_.stride}, {attended_.base, attended_.stride}, cache);
+    }
     round(member, attended_, rows, layer.output);
     linear(member, attended_, rows, layer.output, layer.output_bias, cpu::Finish::kAdd, residual);
     norm(member, residual, rows, layer.post_attention_norm, normed_, &layer.gate_up);

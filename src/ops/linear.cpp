@@ -15,6 +15,7 @@
 #include "ops/cpu/packed_product.h"
 #include "ops/cpu/threads.h"
 #include "ops/ops.h"
+#include "ops/recorded.h"
 
 namespace tigerbot::ops {
 namespace {
@@ -102,6 +103,8 @@ at::Tensor linear(const at::Tensor& x, const PackedWeight& weight, const at::Ten
   }
   const std::int64_t rows = x.size(0);
   const std::int64_t columns = weight.out_features();
+  const Recorded recorded("tigerbot::packed_linear",
+                          weight.panels() * kPanelColumns * weight.words() * 4);
   if (bias.defined()) check_shape("linear", "bias", bias, {columns});
   at::Tensor out = at::empty({rows, columns}, x.options());
   const std::int64_t elements = elements_per_word(x.scalar_type());

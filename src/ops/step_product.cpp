@@ -33,8 +33,9 @@ std::int64_t units_of(std::int64_t panels, std::int64_t all_panels, std::int64_t
 
 }  // namespace
 
-StepProduct StepProduct::joined(const std::vector<LayerWeight>& weights) {
+StepProduct StepProduct::joined(const char* name, const std::vector<LayerWeight>& weights) {
   StepProduct product;
+  product.name_ = name;
   std::vector<at::Tensor> dense;
   for (const LayerWeight& weight : weights) {
     product.columns_ += weight.out_features();
@@ -45,12 +46,13 @@ StepProduct StepProduct::joined(const std::vector<LayerWeight>& weights) {
     }
   }
   if (!dense.empty()) product.dense_ = PackedWeight(dense.size() == 1 ? dense[0] : at::cat(dense));
-  product.find_forms();
+  product.finish();
   return product;
 }
 
-StepProduct StepProduct::gated(const LayerWeight& gate, const LayerWeight& up) {
+StepProduct StepProduct::gated(const char* name, const LayerWeight& gate, const LayerWeight& up) {
   StepProduct product;
+  product.name_ = name;
   product.gated_ = true;
   product.columns_ = gate.out_features();
   if (gate.quantized.defined()) {
@@ -58,12 +60,14 @@ StepProduct StepProduct::gated(const LayerWeight& gate, const LayerWeight& up) {
   } else {
     product.dense_ = PackedWeight(interleaved(gate.dense, up.dense));
   }
-  product.find_forms();
+  product.finish();
   return product;
 }
 
-void StepProduct::find_forms() {
+void StepProduct::finish() {
+  if (dense_.defined()) bytes_ = dense_.panels() * 16 * dense_.words() * 4;
   for (const QuantizedWeight& part : parts_) {
+    bytes_ += static_cast<std::int64_t>(part.bytes());
     const auto found = std::find(forms_.begin(), forms_.end(), part.input_form());
     part_forms_.push_back(static_cast<std::size_t>(found - forms_.begin()));
     if (found == forms_.end()) forms_.push_back(part.input_form());

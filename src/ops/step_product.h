@@ -49,9 +49,13 @@ struct LayerWeight {
 class StepProduct {
  public:
   StepProduct() = default;
-  /// All dense, of one type, or all quantized.
-  static StepProduct joined(const std::vector<LayerWeight>& weights);
-  static StepProduct gated(const LayerWeight& gate, const LayerWeight& up);
+  /// All dense, of one type, or all quantized. `name` is a literal, for profiles.
+  static StepProduct joined(const char* name, const std::vector<LayerWeight>& weights);
+  static StepProduct gated(const char* name, const LayerWeight& gate, const LayerWeight& up);
+
+  const char* name() const { return name_; }
+  /// Of the weights: what a product of few rows has to read.
+  std::int64_t bytes() const { return bytes_; }
 
   /// Bytes that round() needs for so many rows; 0 where the weights are dense.
   std::int64_t rounded_bytes(std::int64_t rows) const;
@@ -67,9 +71,11 @@ class StepProduct {
            std::byte* rounded) const;
 
  private:
-  void find_forms();
+  void finish();
   std::vector<cpu::RoundedRows> places(std::int64_t rows, std::byte* memory) const;
 
+  const char* name_ = "";
+  std::int64_t bytes_ = 0;
   bool gated_ = false;
   std::int64_t columns_ = 0;
   PackedWeight dense_;  ///< gated: the words of the two in turn, one stream
