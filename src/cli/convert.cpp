@@ -54,6 +54,7 @@ struct Options {
   std::string max_shard_size = "5GB";
   bool overwrite = false;
   bool merge = false;
+  std::string base;
   std::string tokenizer;
   std::string new_rows = "mean";
   std::int64_t pad_vocabulary_to = 64;
@@ -104,8 +105,9 @@ void add_convert_command(CLI::App& app) {
   CLI::App& command =
       *app.add_subcommand("convert", "Convert between Hugging Face directories and GGUF");
   command
-      .add_option("SRC", options->source,
-                  "A directory, a .gguf file, a fetched model, or a training checkpoint")
+      .add_option(
+          "SRC", options->source,
+          "A directory, a .gguf file, a fetched model, a training checkpoint, or an adapter")
       ->required();
   command.add_option("DST", options->destination, "A directory, or a name that ends in .gguf")
       ->required();
@@ -144,20 +146,38 @@ void add_convert_command(CLI::App& app) {
       "Example:\n  tigerbot convert smollm2-135m-instruct smollm2-hf --dtype bfloat16\n"
       "  tigerbot convert smollm2-hf smollm2-q8.gguf --type q8_0\n"
       "  tigerbot convert smollm2-hf smollm2-cjk --tokenizer extended-tokenizer");
-  command.add_flag("--merge", options->merge,
-                   "SRC is a checkpoint of adapters: write the whole model with them merged");
+  CLI::Option* merge = command.add_flag(
+      "--merge", options->merge,
+      "SRC is an adapter, or a checkpoint of one: write the whole model with it merged, dense");
+  command
+      .add_option("--base", options->base,
+                  "The model that an adapter is merged into (default: the one that its "
+                  "adapter_config.json names)")
+      ->needs(merge);
   command.callback([options] {
     const ConvertOptions convert = parse(*options);
-    if (train::is_checkpoint(options->source)) {
+    const bool checkpoint = train::is_checkpoint(options->source);
+    const bool adapter = !checkpoint && train::is_adapter(options->source);
+    if (checkpoint || adapter) {
       if (convert.to == ConvertOptions::Format::kGguf || convert.dtype || convert.quantized_type ||
           convert.grow) {
-        fail("{}: a training checkpoint becomes a Hugging Face directory; convert that in turn",
-             options->source);
+        fail("{}: {} becomes a Hugging Face directory; convert that in turn", options->source,
+             checkpoint ? "a training checkpoint" : "an adapter");
       }
-      train::export_checkpoint(options->source, options->destination, options->merge);
-      return;
+      if (adapter && !options->merge) {
+        fail("{}: is an adapter; --merge writes its base model with it merged", options->source);
+      }
+      if (adapter) {
+        return train::export_merged(options->source, options->base, options->destination);
+      }
+      if (!options->base.empty()) {
+        fail("--base: a checkpoint is merged into the model that it was trained on");
+      }
+      return train::export_checkpoint(options->source, options->destination, options->merge);
     }
-    if (options->merge) fail("--merge: {} is no training checkpoint", options->source);
+    if (options->merge) {
+      fail("--merge: {} is neither a training checkpoint nor an adapter", options->source);
+    }
     const bool here = std::filesystem::exists(options->source);
     convert_model(here ? std::filesystem::path(options->source) : resolve_model(options->source),
                   options->destination, convert);

@@ -38,6 +38,12 @@ quant::QuantizeOptions parse(const Options& options, const CLI::App& command) {
   quantize.gptq.grid.group_size = options.group_size.value_or(rows ? -1 : 32);
   if (options.to_gguf() && quantize.gptq.grid.bits == 8) quantize.gptq.grid.symmetric = true;
   if (!options.effect.texts.empty() || options.effect.speed) {
+    if (!quantize.adapter.empty()) {
+      fail(
+          "--adapter: --evaluate and --measure-speed compare with MODEL, which the adapter "
+          "changes; "
+          "merge first (`tigerbot convert ADAPTER DIR --merge`)");
+    }
     quantize.measure = [effect = options.effect](const auto& before, const auto& after) {
       return quantization_effect(before, after, effect);
     };
@@ -150,6 +156,10 @@ void add_quantize_command(CLI::App& app) {
   command.add_option("--context", calibration.context, "Tokens of each")->capture_default_str();
   command.add_option("--seed", calibration.seed, "Same seed, same calibration set")
       ->capture_default_str();
+  command.add_option(
+      "--adapter", options->quantize.adapter,
+      "A LoRA adapter (PEFT's directory) that is merged into the weights first; MODEL "
+      "may be quantized itself then");
   command.add_option("--evaluate", options->effect.texts,
                      "Texts, as --calibration takes them (not the same ones): the report gives "
                      "perplexity and next-token accuracy by language, before and after");

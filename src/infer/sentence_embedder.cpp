@@ -29,7 +29,8 @@ SentenceEmbedder::SentenceEmbedder(const std::filesystem::path& path,
          files_.sentence->pooling);
   }
   const at::ScalarType type = dtype.value_or(default_dtype(files_));
-  encoder_ = make_bert_encoder(files_.config, files_.source(type), type, device);
+  encoder_ = make_bert_encoder(files_.config, files_.source(type), type, device,
+                               files_.quantized_source());
   tokenizer_ = files_.load_tokenizer();
   max_tokens_ = files_.config.max_position_embeddings;
   if (files_.sentence && files_.sentence->max_tokens > 0) {

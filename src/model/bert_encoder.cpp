@@ -3,6 +3,8 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/stack.h>
 
+#include <utility>
+
 #include "base/error.h"
 
 namespace tigerbot {
@@ -58,6 +60,12 @@ void BertLayer::append_parameters(std::vector<Parameter>& list) {
   output_norm_.append_parameters(list);
 }
 
+void BertLayer::append_linears(std::vector<Linear*>& list) {
+  for (Linear* linear : {&query_, &key_, &value_, &attention_output_, &intermediate_, &output_}) {
+    list.push_back(linear);
+  }
+}
+
 BertEncoder::BertEncoder(const ModelConfig& config)
     : config_(config),
       word_embeddings_("embeddings.word_embeddings", config.vocab_size, config.hidden_size),
@@ -82,6 +90,26 @@ std::vector<Parameter> BertEncoder::parameters() {
   return list;
 }
 
+std::vector<Linear*> BertEncoder::linears() {
+  std::vector<Linear*> list;
+  for (BertLayer& layer : layers_) layer.append_linears(list);
+  return list;
+}
+
+std::string BertEncoder::block_name(std::int64_t block) const {
+  return layer_name(static_cast<std::size_t>(block));
+}
+
+at::Tensor BertEncoder::embed(const at::Tensor& ids, const Sequences& sequences) const {
+  const at::Tensor words = word_embeddings_(ids) + token_type_embeddings_.weight()[0];
+  return embedding_norm_.add(words, position_embeddings_(sequences.positions)).first;
+}
+
+at::Tensor BertEncoder::run_block(std::int64_t block, const at::Tensor& x,
+                                  const Sequences& sequences) const {
+  return layers_[static_cast<std::size_t>(block)](x, sequences);
+}
+
 at::Tensor BertEncoder::forward(const at::Tensor& ids, const Sequences& sequences) const {
   for (std::int64_t i = 0; i < sequences.count(); ++i) {
     if (sequences.length(i) > config_.max_position_embeddings) {
@@ -89,20 +117,27 @@ at::Tensor BertEncoder::forward(const at::Tensor& ids, const Sequences& sequence
            sequences.length(i), config_.max_position_embeddings);
     }
   }
-  const at::Tensor words = word_embeddings_(ids) + token_type_embeddings_.weight()[0];
-  at::Tensor x = embedding_norm_.add(words, position_embeddings_(sequences.positions)).first;
+  at::Tensor x = embed(ids, sequences);
   for (const BertLayer& layer : layers_) x = layer(x, sequences);
   return x;
 }
 
 std::unique_ptr<BertEncoder> make_bert_encoder(const ModelConfig& config,
                                                const TensorSource& source, at::ScalarType dtype,
-                                               at::Device device) {
+                                               at::Device device,
+                                               const QuantizedSource& quantized) {
   if (config.family != ModelConfig::Family::kBert) {
     fail("a {} model is no BERT encoder; sentence vectors need one, such as all-MiniLM-L6-v2",
          config.model_type);
   }
   auto encoder = std::make_unique<BertEncoder>(config);
+  if (quantized && device.is_cpu()) {
+    for (Linear* linear : encoder->linears()) {
+      ops::QuantizedWeight weight =
+          quantized(linear->name() + ".weight", {linear->out_features(), linear->in_features()});
+      if (weight.defined()) linear->set_quantized(std::move(weight));
+    }
+  }
   load_parameters(encoder->parameters(), source, dtype, device);
   return encoder;
 }

@@ -23,6 +23,7 @@ class BertLayer {
   at::Tensor operator()(const at::Tensor& x, const Sequences& sequences) const;
 
   void append_parameters(std::vector<Parameter>& list);
+  void append_linears(std::vector<Linear*>& list);
 
  private:
   at::Tensor attention(const at::Tensor& x, const Sequences& sequences) const;
@@ -47,6 +48,19 @@ class BertEncoder {
   /// Every parameter, in the order of the checkpoint.
   std::vector<Parameter> parameters();
 
+  /// Every Linear of the layers, in the same order.
+  std::vector<Linear*> linears();
+
+  /// "encoder.layer.3": what the names of a block's parameters begin with.
+  std::string block_name(std::int64_t block) const;
+
+  /// The stream before the first block: ids [tokens] -> [tokens, hidden_size].
+  at::Tensor embed(const at::Tensor& ids, const Sequences& sequences) const;
+
+  /// One block: the stream [tokens, hidden_size] before it -> after it. embed() and every block
+  /// make up forward().
+  at::Tensor run_block(std::int64_t block, const at::Tensor& x, const Sequences& sequences) const;
+
   /// Hidden states of the last layer, all tokens of type 0. ids [tokens] -> [tokens, hidden_size].
   /// A sequence longer than max_position_embeddings is an Error.
   at::Tensor forward(const at::Tensor& ids, const Sequences& sequences) const;
@@ -58,10 +72,13 @@ class BertEncoder {
   std::vector<BertLayer> layers_;
 };
 
-/// A model of this shape with its parameters from `source`, in `dtype` on `device`.
+/// A model of this shape with its parameters from `source`, in `dtype` on `device`. The layers that
+/// `quantized` has run as they are quantized; a device other than the CPU takes dense ones from
+/// `source`.
 std::unique_ptr<BertEncoder> make_bert_encoder(const ModelConfig& config,
                                                const TensorSource& source, at::ScalarType dtype,
-                                               at::Device device = at::kCPU);
+                                               at::Device device = at::kCPU,
+                                               const QuantizedSource& quantized = nullptr);
 
 /// The mean of each sequence's hidden states at length 1 (Reimers & Gurevych 2019).
 /// float32 [sequences, hidden_size]; an empty sequence is an Error.

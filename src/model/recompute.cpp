@@ -19,22 +19,33 @@ struct Kept : torch::CustomClassHolder {
   Block block;
 };
 
+/// The same values, cut off from what made them.
+variable_list leaves(const variable_list& inputs) {
+  variable_list result;
+  for (const at::Tensor& input : inputs) {
+    result.push_back(input.detach().set_requires_grad(input.requires_grad()));
+  }
+  return result;
+}
+
 struct Recomputed : torch::autograd::Function<Recomputed> {
   // Autograd looks for inputs in a TensorList, but not in a vector.
   static variable_list forward(AutogradContext* ctx, at::TensorList list, const Block& block) {
     const variable_list inputs = list.vec();
     ctx->save_for_backward(inputs);
     ctx->saved_data["block"] = at::IValue::make_capsule(c10::make_intrusive<Kept>(block));
-    return block(inputs);  // gradients are off in here
+    // As in the backward pass, since what runs without gradients may round otherwise (products with
+    // quantized weights do). What is kept for them goes when the block is done.
+    variable_list outputs;
+    const at::AutoGradMode with_gradients(true);
+    for (const at::Tensor& output : block(leaves(inputs))) outputs.push_back(output.detach());
+    return outputs;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     const auto kept =
         c10::static_intrusive_pointer_cast<Kept>(ctx->saved_data["block"].toCapsule());
-    variable_list inputs;
-    for (const at::Tensor& saved : ctx->get_saved_variables()) {
-      inputs.push_back(saved.detach().set_requires_grad(saved.requires_grad()));
-    }
+    variable_list inputs = leaves(ctx->get_saved_variables());
     const at::AutoGradMode with_gradients(true);
     variable_list outputs = kept->block(inputs);
     variable_list roots;

@@ -3,13 +3,12 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -18,6 +17,8 @@
 #include "ops/cpu/threads.h"
 #include "ops/ops.h"
 #include "ops/quantized_product.h"
+#include "ops/quantized_training.h"
+#include "ops/recorded.h"
 
 namespace tigerbot::ops {
 namespace {
@@ -40,6 +41,7 @@ WholeOutput output_of(const at::Tensor& out, const at::Tensor& wide_bias) {
 /// x bfloat16, rounded to 8 bits.
 at::Tensor rounded_product(const at::Tensor& x, const QuantizedWeight& weight,
                            const at::Tensor& bias) {
+  const Recorded recorded("tigerbot::quantized_linear", static_cast<std::int64_t>(weight.bytes()));
   const at::Tensor whole = x.contiguous();
   const std::int64_t rows = x.size(0);
   at::Tensor out = at::empty({rows, weight.out_features()}, x.options());
@@ -63,11 +65,6 @@ at::Tensor rounded_product(const at::Tensor& x, const QuantizedWeight& weight,
     multiply_tile(weight, rounded, partition.tile(unit), output);
   });
   return out;
-}
-
-std::uint16_t nearest_bfloat16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);  // finite
-  return static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
 /// A panel as numbers, laid out as PackedWeight does: [in][16] float32 or [in / 2][16][2] bfloat16.
@@ -132,33 +129,29 @@ struct KeptWeight : torch::CustomClassHolder {
   QuantizedWeight weight;
 };
 
-/// The weight is fixed: gradients reach x and the bias.
+/// The weight is fixed: gradients reach x and the bias, and nothing of the weight's numbers is kept
+/// for the backward pass, which makes them again.
 struct QuantizedLinear : torch::autograd::Function<QuantizedLinear> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& bias,
-                            const QuantizedWeight& weight) {
+  /// Autograd takes no undefined tensor, but an optional one.
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x,
+                            const std::optional<at::Tensor>& given, const QuantizedWeight& weight) {
+    const at::Tensor bias = given.value_or(at::Tensor());
     ctx->saved_data["weight"] = at::IValue::make_capsule(c10::make_intrusive<KeptWeight>(weight));
+    ctx->saved_data["has_bias"] = bias.defined();
     ctx->saved_data["bias_type"] =
         static_cast<std::int64_t>(bias.defined() ? bias.scalar_type() : x.scalar_type());
-    return exact_product(x, weight, bias);
+    return training_product(x, weight, bias, rows_at_once(weight));
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& gradients) {
     const auto kept =
         c10::static_intrusive_pointer_cast<KeptWeight>(ctx->saved_data["weight"].toCapsule());
-    const QuantizedWeight& weight = kept->weight;
     const at::Tensor& dy = gradients[0];
     at::Tensor dx, dbias;
     if (ctx->needs_input_grad(0)) {
-      constexpr std::int64_t kRows = 512;  // of the weight, dequantized at once
-      dx = at::zeros({dy.size(0), weight.in_features()}, dy.options().dtype(at::kFloat));
-      for (std::int64_t first = 0; first < weight.out_features(); first += kRows) {
-        const std::int64_t rows = std::min(kRows, weight.out_features() - first);
-        const at::Tensor part = weight.dequantize_rows(first, rows, dy.scalar_type());
-        dx += at::matmul(dy.narrow(1, first, rows), part);
-      }
-      dx = dx.to(dy.scalar_type());
+      dx = input_gradient(dy, kept->weight, rows_at_once(kept->weight));
     }
-    if (ctx->needs_input_grad(1)) {
+    if (ctx->saved_data["has_bias"].toBool() && ctx->needs_input_grad(1)) {
       const auto type = static_cast<at::ScalarType>(ctx->saved_data["bias_type"].toInt());
       dbias = dy.to(at::kFloat).sum(0).to(type);
     }
@@ -176,7 +169,9 @@ at::Tensor linear(const at::Tensor& x, const QuantizedWeight& weight, const at::
   if (bias.defined()) check_shape("quantized linear", "bias", bias, {weight.out_features()});
   if (at::GradMode::is_enabled()) {
     const bool trains = x.requires_grad() || (bias.defined() && bias.requires_grad());
-    return trains ? QuantizedLinear::apply(x, bias, weight) : exact_product(x, weight, bias);
+    const auto given = bias.defined() ? std::optional(bias) : std::nullopt;
+    return trains ? QuantizedLinear::apply(x, given, weight)
+                  : training_product(x, weight, bias, rows_at_once(weight));
   }
   return x.scalar_type() == at::kBFloat16 ? rounded_product(x, weight, bias)
                                           : exact_product(x, weight, bias);

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 
 #include "ops/cpu/linear_kernels.h"
@@ -12,6 +13,12 @@
 
 /// How products with quantized weights are cut into units for threads and blocks for caches.
 namespace tigerbot::ops {
+
+/// The bits of the bfloat16 nearest to a finite number.
+inline std::uint16_t nearest_bfloat16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
 
 /// Memory for both terms of `rows` rounded rows of a form, in one buffer of bytes() bytes, from a
 /// cache line on.

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "ops/checks.h"
 #include "ops/cpu/threads.h"
+#include "ops/quantized_product.h"
 
 namespace tigerbot::ops {
 namespace {
@@ -282,30 +283,58 @@ cpu::QuantizedPanel QuantizedWeight::panel(std::int64_t index) const {
   return panel;
 }
 
-at::Tensor QuantizedWeight::dequantize_rows(std::int64_t first, std::int64_t count,
-                                            at::ScalarType type) const {
-  at::Tensor result = at::empty({count, in_features_}, at::kFloat);
-  auto* out = result.mutable_data_ptr<float>();
-  const std::int32_t* places = order_.defined() ? order_.const_data_ptr<std::int32_t>() : nullptr;
+namespace {
+
+/// Rows [first, first + count) into out [count, in_features], each number as round(float) says.
+template <class Element, class Round>
+void write_rows(const QuantizedWeight& weight, std::int64_t first, std::int64_t count, Element* out,
+                const Round& round) {
+  constexpr std::int64_t kFeatures = cpu::kBlockFeatures;
+  const InputForm form = weight.input_form();
+  const std::int64_t in = form.features;
   const cpu::QuantizedKernels& kernels = cpu::quantized_kernels();
   cpu::for_units((count + kPanelColumns - 1) / kPanelColumns, [&](std::int64_t unit) {
     const std::int64_t rows = std::min(kPanelColumns, count - unit * kPanelColumns);
-    const cpu::QuantizedPanel source = panel(first / kPanelColumns + unit);
-    float* to = out + unit * kPanelColumns * in_features_;
-    float values[cpu::kBlockFeatures * kPanelColumns];
-    const std::int64_t units = cpu::kBlockFeatures / unit_;
-    for (std::int64_t b = 0; b < blocks_; ++b) {
+    const cpu::QuantizedPanel source = weight.panel(first / kPanelColumns + unit);
+    Element* to = out + unit * kPanelColumns * in;
+    alignas(64) float values[kFeatures * kPanelColumns];
+    Element rounded[kFeatures * kPanelColumns];
+    const std::int64_t units = kFeatures / form.unit;
+    for (std::int64_t b = 0; b < form.blocks; ++b) {
       kernels.dequantize(source, b * units, (b + 1) * units, values);
-      for (std::int64_t i = 0; i < cpu::kBlockFeatures; ++i) {
-        const std::int64_t place = b * cpu::kBlockFeatures + i;
-        const std::int64_t feature = places != nullptr ? places[place] : place;
-        if (feature >= in_features_) continue;
+      for (std::int64_t i = 0; i < kFeatures * kPanelColumns; ++i) rounded[i] = round(values[i]);
+      const std::int64_t begin = b * kFeatures;
+      if (form.order == nullptr) {
+        const std::int64_t features = std::min(kFeatures, in - begin);
         for (std::int64_t r = 0; r < rows; ++r) {
-          to[r * in_features_ + feature] = values[i * kPanelColumns + r];
+          Element* row = to + r * in + begin;
+          for (std::int64_t i = 0; i < features; ++i) row[i] = rounded[i * kPanelColumns + r];
         }
+        continue;
+      }
+      for (std::int64_t i = 0; i < kFeatures; ++i) {
+        const std::int64_t feature = form.order[begin + i];
+        if (feature >= in) continue;
+        for (std::int64_t r = 0; r < rows; ++r)
+          to[r * in + feature] = rounded[i * kPanelColumns + r];
       }
     }
   });
+}
+
+}  // namespace
+
+at::Tensor QuantizedWeight::dequantize_rows(std::int64_t first, std::int64_t count,
+                                            at::ScalarType type) const {
+  if (type == at::kBFloat16) {
+    at::Tensor result = at::empty({count, in_features_}, at::kBFloat16);
+    write_rows(*this, first, count, static_cast<std::uint16_t*>(result.data_ptr()),
+               [](float value) { return nearest_bfloat16(value); });
+    return result;
+  }
+  at::Tensor result = at::empty({count, in_features_}, at::kFloat);
+  write_rows(*this, first, count, result.mutable_data_ptr<float>(),
+             [](float value) { return value; });
   return result.to(type);
 }
 

@@ -33,18 +33,18 @@ std::uint64_t QuantizedLayer::bytes() const {
          tensors.g_idx.nbytes();
 }
 
-BlockQuantizer::BlockQuantizer(Decoder& decoder, TensorSource source, at::ScalarType dtype,
+BlockQuantizer::BlockQuantizer(LayeredModel& model, TensorSource source, at::ScalarType dtype,
                                const QuantizeOptions& options, const CalibrationSet& calibration)
-    : decoder_(decoder), source_(std::move(source)), dtype_(dtype), options_(options) {
+    : model_(model), source_(std::move(source)), dtype_(dtype), options_(options) {
   if (calibration.sequences.empty()) return;
   // What every block needs: vectors (norms, biases) and, for the first one, the embedding.
   std::vector<Parameter> everywhere;
-  for (Parameter& parameter : decoder.parameters()) {
+  for (Parameter& parameter : model.parameters()) {
     const auto in_block = [&](std::int64_t block) {
-      return belongs_to(parameter.name, decoder.block_name(block));
+      return belongs_to(parameter.name, model.block_name(block));
     };
     bool inside = false;
-    for (std::int64_t i = 0; i < decoder.config().num_hidden_layers && !inside; ++i) {
+    for (std::int64_t i = 0; i < model.config().num_hidden_layers && !inside; ++i) {
       inside = in_block(i);
     }
     const bool output = parameter.name.starts_with("lm_head.");
@@ -62,7 +62,8 @@ BlockQuantizer::BlockQuantizer(Decoder& decoder, TensorSource source, at::Scalar
       id = std::copy(calibration.sequences[i].begin(), calibration.sequences[i].end(), id);
     }
     const std::vector<std::int64_t> lengths(last - first, length);
-    batches_.push_back({make_sequences(lengths, at::kCPU), decoder.embed(ids)});
+    const Sequences sequences = make_sequences(lengths, at::kCPU);
+    batches_.push_back({sequences, model.embed(ids, sequences)});
   }
 }
 
@@ -85,7 +86,7 @@ std::map<const Linear*, std::shared_ptr<Hessian>> BlockQuantizer::observe(
     });
   }
   for (const Batch& batch : batches_) {
-    decoder_.run_block(block_, batch.x, batch.sequences);
+    model_.run_block(block_, batch.x, batch.sequences);
     last = at::Tensor();
   }
   for (Linear* linear : linears) linear->set_observer(nullptr);
@@ -117,10 +118,10 @@ QuantizedLayer BlockQuantizer::quantize(Linear& linear, const Hessian* hessian) 
 
 void BlockQuantizer::next(const std::function<void(QuantizedLayer)>& take) {
   const at::NoGradGuard no_grad;
-  const std::string block = decoder_.block_name(block_);
-  std::vector<Linear*> linears = decoder_.linears();
+  const std::string block = model_.block_name(block_);
+  std::vector<Linear*> linears = model_.linears();
   std::erase_if(linears, [&](Linear* linear) { return !belongs_to(linear->name(), block); });
-  std::vector<Parameter> parameters = decoder_.parameters();
+  std::vector<Parameter> parameters = model_.parameters();
   std::erase_if(parameters, [&](const Parameter& parameter) {
     return !belongs_to(parameter.name, block) || parameter.shape.size() == 1;
   });
@@ -132,7 +133,7 @@ void BlockQuantizer::next(const std::function<void(QuantizedLayer)>& take) {
     take(quantize(*linear, found == hessians.end() ? nullptr : found->second.get()));
   }
   for (Batch& batch : batches_) {
-    batch.x = decoder_.run_block(block_, batch.x, batch.sequences);
+    batch.x = model_.run_block(block_, batch.x, batch.sequences);
   }
   for (Linear* linear : linears) linear->release_weight();
   ++block_;

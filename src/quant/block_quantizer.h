@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "model/decoder.h"
 #include "quant/hessian.h"
+#include "quant/layered_model.h"
 #include "quant/quantize_model.h"
 #include "weights/gptq_format.h"
 
@@ -31,13 +31,13 @@ struct QuantizedLayer {
   std::uint64_t bytes() const;
 };
 
-/// Quantizes a decoder block after block: what reaches a block has gone through the quantized
+/// Quantizes a model block after block: what reaches a block has gone through the quantized
 /// blocks before it, so that each makes good for those before.
 class BlockQuantizer {
  public:
-  /// `decoder` has no parameters yet; `source` gives them. `calibration` is empty where the method
+  /// `model` has no parameters yet; `source` gives them. `calibration` is empty where the method
   /// needs none.
-  BlockQuantizer(Decoder& decoder, TensorSource source, at::ScalarType dtype,
+  BlockQuantizer(LayeredModel& model, TensorSource source, at::ScalarType dtype,
                  const QuantizeOptions& options, const CalibrationSet& calibration);
 
   /// Gives the next block's Linears, in order, each as soon as it is done; their weights are
@@ -54,7 +54,7 @@ class BlockQuantizer {
   std::map<const Linear*, std::shared_ptr<Hessian>> observe(const std::vector<Linear*>& linears);
   QuantizedLayer quantize(Linear& linear, const Hessian* hessian);
 
-  Decoder& decoder_;
+  LayeredModel& model_;
   TensorSource source_;
   at::ScalarType dtype_;
   const QuantizeOptions& options_;

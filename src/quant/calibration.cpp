@@ -107,8 +107,16 @@ std::int64_t draw_conversations(const std::vector<data::SampleInput>& inputs,
 
 }  // namespace
 
+SequenceFrame frame_of(const Tokenizer& tokenizer) {
+  const std::string probe = "a";
+  const std::vector<TokenId> bare = tokenizer.encode(probe, {.add_special_tokens = false});
+  const std::vector<TokenId> framed = tokenizer.encode(probe, {.add_special_tokens = true});
+  const auto text = std::ranges::search(framed, bare);
+  return {{framed.begin(), text.begin()}, {text.end(), framed.end()}};
+}
+
 CalibrationSet read_calibration(const CalibrationOptions& options, const Tokenizer& tokenizer,
-                                const ChatFormat& chat) {
+                                const ChatFormat& chat, const SequenceFrame& frame) {
   if (options.samples < 1) fail("--samples must be at least 1");
   if (options.context < 2) fail("--context must be at least 2");
   const bool standing = options.inputs.empty();
@@ -116,6 +124,7 @@ CalibrationSet read_calibration(const CalibrationOptions& options, const Tokeniz
   data::SampleOptions sampling;
   sampling.bytes = static_cast<std::uint64_t>(options.samples * options.context) * kBytesPerToken;
   sampling.seed = options.seed;
+  const bool framed = !frame.before.empty() || !frame.after.empty();
   CalibrationSet set;
   std::map<std::string, LanguageTokens> languages;
   std::vector<data::SampleInput> texts = data::find_sample_inputs(inputs);
@@ -132,7 +141,7 @@ CalibrationSet read_calibration(const CalibrationOptions& options, const Tokeniz
     data::TextSample sample(std::move(texts), sampling);
     while (const auto document = sample.next()) {
       LanguageTokens& language = languages[document->language];
-      tokenizer.encode(document->text, {}, language.tokens);
+      tokenizer.encode(document->text, {.add_special_tokens = !framed}, language.tokens);
       language.bytes += document->text.size();
     }
   }
@@ -155,14 +164,20 @@ CalibrationSet read_calibration(const CalibrationOptions& options, const Tokeniz
         "language of the model?",
         named(name));
   }
-  const auto length = static_cast<std::size_t>(options.context);
+  const std::size_t marks = frame.before.size() + frame.after.size();
+  if (static_cast<std::size_t>(options.context) <= marks) {
+    fail("--context {}: {} of these tokens are the encoder's own marks", options.context, marks);
+  }
+  const std::size_t length = static_cast<std::size_t>(options.context) - marks;
   for (std::size_t turn = 0, before = 1; set.sequences.size() != before; ++turn) {
     before = set.sequences.size();
     for (const auto& [name, language] : languages) {
       if (static_cast<std::int64_t>(set.sequences.size()) == options.samples) return set;
       if ((turn + 1) * length > language.tokens.size()) continue;
       const auto first = language.tokens.begin() + static_cast<std::ptrdiff_t>(turn * length);
-      set.sequences.emplace_back(first, first + static_cast<std::ptrdiff_t>(length));
+      std::vector<TokenId>& sequence = set.sequences.emplace_back(frame.before);
+      sequence.insert(sequence.end(), first, first + static_cast<std::ptrdiff_t>(length));
+      sequence.insert(sequence.end(), frame.after.begin(), frame.after.end());
       ++set.languages[name];
     }
     if (turn == 0 && set.sequences.empty()) {

@@ -25,6 +25,13 @@ struct ChatFormat {
   std::string bos_token, eos_token;
 };
 
+/// What stands around every sequence: the marks of an encoder's texts ([CLS], [SEP]).
+struct SequenceFrame {
+  std::vector<TokenId> before, after;
+};
+/// What the tokenizer writes around a text.
+SequenceFrame frame_of(const Tokenizer& tokenizer);
+
 struct CalibrationSet {
   std::vector<std::vector<TokenId>> sequences;    ///< all of the same length
   std::map<std::string, std::int64_t> languages;  ///< sequences of each; "" where unknown
@@ -36,6 +43,6 @@ struct CalibrationSet {
 /// where there is no text, or not enough for one sequence; a warning where there is less than asked
 /// for, or text that the tokenizer can hardly spell: the wrong language for this model.
 CalibrationSet read_calibration(const CalibrationOptions& options, const Tokenizer& tokenizer,
-                                const ChatFormat& chat);
+                                const ChatFormat& chat, const SequenceFrame& frame = {});
 
 }  // namespace tigerbot::quant

@@ -11,7 +11,9 @@
 #include "base/text.h"
 #include "infer/language_model.h"
 #include "quant/block_quantizer.h"
+#include "quant/layered_model.h"
 #include "quant/report_page.h"
+#include "train/export.h"
 #include "weights/convert.h"
 #include "weights/safetensors.h"
 
@@ -30,8 +32,8 @@ void check_options(const QuantizeOptions& options) {
 }
 
 /// The widths of every layer, before the first one takes time.
-void check_layers(Decoder& decoder, const GridOptions& grid) {
-  for (const Linear* linear : decoder.linears()) {
+void check_layers(LayeredModel& model, const GridOptions& grid) {
+  for (const Linear* linear : model.linears()) {
     if (linear->in_features() % 32 != 0 || linear->out_features() % 32 != 0) {
       fail("{}: {} by {} features; the GPTQ format packs multiples of 32", linear->name(),
            linear->out_features(), linear->in_features());
@@ -40,11 +42,15 @@ void check_layers(Decoder& decoder, const GridOptions& grid) {
   }
 }
 
-void check_source(const ModelFiles& files) {
+void check_source(const ModelFiles& files, const QuantizeOptions& options) {
   const std::string where = files.path.string();
-  if (files.config.family == ModelConfig::Family::kBert) {
-    fail("{}: an encoder ({}); decoders are quantized here", where, files.config.model_type);
+  if (files.config.family == ModelConfig::Family::kBert && options.measure) {
+    fail(
+        "{}: an encoder ({}) predicts no next token; leave out --evaluate and --measure-speed, and "
+        "compare what `tigerbot embed` gives",
+        where, files.config.model_type);
   }
+  if (!options.adapter.empty()) return;  // merged weights lie on no grid
   if (files.gptq) {
     fail("{}: is quantized already, to {} bits; quantize the model that it was made from", where,
          files.gptq->bits);
@@ -131,6 +137,10 @@ std::string method_name(Method method) {
 int output_bits_of(const ModelConfig& config, const QuantizeOptions& options) {
   constexpr std::int64_t kGroup = 32;       // of Q8_0
   constexpr std::int64_t kLarge = 1 << 23;  // weights
+  if (config.family == ModelConfig::Family::kBert) {
+    if (options.output_bits == 8) fail("--output-bits 8: an encoder has no output layer");
+    return 16;
+  }
   const bool fits = config.hidden_size % kGroup == 0;
   if (options.output_bits == 8 && !fits) {
     fail("--output-bits 8: rows of {}; a multiple of {} is needed", config.hidden_size, kGroup);
@@ -148,10 +158,10 @@ OrderedJson quantize_model(const std::filesystem::path& source,
     fail("{}: is there already; choose another name or remove it", destination.string());
   }
   const ModelFiles files = open_model(source);
-  check_source(files);
+  check_source(files, options);
   const at::ScalarType dtype = default_dtype(files);
-  const std::unique_ptr<Decoder> decoder = make_empty_decoder(files.config);
-  check_layers(*decoder, options.gptq.grid);
+  const std::unique_ptr<LayeredModel> model = make_empty_model(files.config);
+  check_layers(*model, options.gptq.grid);
   const int output_bits = output_bits_of(files.config, options);
   CalibrationSet calibration;
   if (options.method == Method::kGptq) {
@@ -159,21 +169,25 @@ OrderedJson quantize_model(const std::filesystem::path& source,
         limit > 0 && options.calibration.context > limit) {
       fail("--context {}: the model's context is {}", options.calibration.context, limit);
     }
-    calibration = read_calibration(options.calibration, *files.load_tokenizer(),
-                                   {files.chat_template, files.bos_token, files.eos_token});
+    const std::unique_ptr<Tokenizer> tokenizer = files.load_tokenizer();
+    SequenceFrame frame;
+    if (files.config.family == ModelConfig::Family::kBert) frame = frame_of(*tokenizer);
+    calibration = read_calibration(options.calibration, *tokenizer,
+                                   {files.chat_template, files.bos_token, files.eos_token}, frame);
   }
 
   AtomicFolder folder(destination);
   write_companions(files, folder.path(), dtype);
   std::set<std::string> quantized_names;
-  for (const Linear* linear : decoder->linears()) {
+  for (const Linear* linear : model->linears()) {
     quantized_names.insert(linear->name() + ".weight");
   }
   std::vector<TensorToWrite> tensors;
   Sizes sizes;
-  const TensorSource weights = files.source(dtype);
+  const TensorSource weights =
+      options.adapter.empty() ? files.source(dtype) : train::merged_source(files, options.adapter);
   const auto element = static_cast<std::uint64_t>(c10::elementSize(dtype));
-  for (const Parameter& parameter : decoder->parameters()) {
+  for (const Parameter& parameter : model->parameters()) {
     const auto bytes = static_cast<std::uint64_t>(element_count(parameter.shape)) * element;
     if (quantized_names.contains(parameter.name)) {
       sizes.dense_before += bytes;
@@ -185,7 +199,7 @@ OrderedJson quantize_model(const std::filesystem::path& source,
                          return weights(name, shape).to(dtype).contiguous();
                        }});
   }
-  BlockQuantizer quantizer(*decoder, weights, dtype, options, calibration);
+  BlockQuantizer quantizer(*model, weights, dtype, options, calibration);
   Progress progress("quantize", quantized_names.size(), {.unit_name = "layers"});
   OrderedJson layers = OrderedJson::array();
   double error = 0;

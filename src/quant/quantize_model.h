@@ -29,17 +29,19 @@ struct QuantizeOptions {
   /// and has 2^23 weights or more. The file holds it as it was in either case
   /// (GptqConfig::output_bits).
   std::optional<int> output_bits = {};
+  /// PEFT's directory of an adapter that is added to the weights first; empty: none. MODEL may then
+  /// be quantized already: its weights are dequantized.
+  std::filesystem::path adapter = {};
   /// Measures both models, the one that was and the one that is, for the report's `effect`.
   std::function<Json(const std::filesystem::path& before, const std::filesystem::path& after)>
       measure = {};
 };
 
-/// Quantizes the Linears of the layers of the decoder at `source` (a Hugging Face directory or
-/// GGUF) and writes a Hugging Face directory in the GPTQ format to `destination`, whole or not at
-/// all: weights, configuration, tokenizer, and quantization_report.json, which is also the result,
-/// with the same as a page beside it.
-/// Embedding, output layer, norms and biases stay as they are in the file. Weights are read one
-/// block at a time.
+/// Quantizes the Linears of the layers of the model at `source`, decoder or encoder, (a Hugging
+/// Face directory or GGUF) and writes a Hugging Face directory in the GPTQ format to `destination`,
+/// whole or not at all: weights, configuration, tokenizer, and quantization_report.json, which is
+/// also the result, with the same as a page beside it. Embedding, output layer, norms and biases
+/// stay as they are in the file. Weights are read one block at a time.
 nlohmann::ordered_json quantize_model(const std::filesystem::path& source,
                                       const std::filesystem::path& destination,
                                       const QuantizeOptions& options);

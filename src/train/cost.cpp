@@ -41,7 +41,9 @@ MemoryEstimate estimate_memory(const ModelConfig& config, const RunShape& shape)
   const std::int64_t size = element_size(shape.dtype);
   const bool half = shape.dtype == at::kBFloat16;
   MemoryEstimate estimate;
-  estimate.weights = static_cast<std::uint64_t>(shape.parameters * size);
+  estimate.weights =
+      static_cast<std::uint64_t>((shape.parameters - shape.quantized_weights) * size) +
+      shape.quantized_bytes;
   estimate.optimizer = static_cast<std::uint64_t>(shape.trained_parameters * (half ? 10 : 8));
   estimate.gradients =
       static_cast<std::uint64_t>(shape.trained_parameters * (shape.adds_up_gradients ? 4 : size));

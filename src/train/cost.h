@@ -15,6 +15,8 @@ struct RunShape {
   std::int64_t parameters = 0;          ///< of the model
   std::int64_t trained_parameters = 0;  ///< that training changes
   std::int64_t layer_weights = 0;       ///< elements of the layers' matrices
+  std::int64_t quantized_weights = 0;   ///< those of them that stay quantized,
+  std::uint64_t quantized_bytes = 0;    ///< and what these take
   at::ScalarType dtype = at::kBFloat16;
   std::int64_t micro_batch_tokens = 0;
   std::int64_t sequence_length = 0;

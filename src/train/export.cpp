@@ -1,12 +1,16 @@
 #include "train/export.h"
 
+#include <ATen/TensorOperators.h>
+
 #include <map>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "infer/language_model.h"
 #include "model/decoder.h"
 #include "train/checkpoint.h"
-#include "weights/model_files.h"
+#include "weights/convert.h"
+#include "weights/hub/models.h"
 #include "weights/safetensors.h"
 #include "weights/safetensors_header.h"
 
@@ -47,12 +51,15 @@ std::vector<TensorToWrite> overlaid(const OpenCheckpoint& checkpoint, const Tens
 }
 
 std::vector<TensorToWrite> merged(const std::filesystem::path& adapter, const ModelFiles& base,
-                                  const ModelConfig& config, at::ScalarType dtype) {
-  const std::unique_ptr<Decoder> model = make_decoder(config, base.source(dtype), dtype);
-  LoraAdapters::load(*model, adapter)->merge(*model);
+                                  at::ScalarType dtype) {
+  const TensorSource source = merged_source(base, adapter);
   std::vector<TensorToWrite> tensors;
-  for (const Parameter& parameter : model->parameters()) {
-    tensors.push_back(writable(parameter.name, parameter.tensor->detach()));
+  const std::unique_ptr<Decoder> empty = make_empty_decoder(base.config);
+  for (const Parameter& parameter : empty->parameters()) {
+    tensors.push_back({parameter.name, parameter.shape, dtype,
+                       [source, dtype, name = parameter.name, shape = parameter.shape] {
+                         return source(name, shape).to(dtype).contiguous();
+                       }});
   }
   return tensors;
 }
@@ -90,7 +97,6 @@ void export_checkpoint(const std::filesystem::path& path, const std::filesystem:
   std::filesystem::copy(
       path / "model", folder.path(),
       std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
-  const auto config_path = path / "model" / "config.json";
   std::vector<TensorToWrite> tensors;
   if (kind == "full") {
     for (const StoredTensor& stored : trained.tensors()) {
@@ -104,13 +110,59 @@ void export_checkpoint(const std::filesystem::path& path, const std::filesystem:
       const auto adapter = folder.path() / "adapter";
       create_folders(adapter);
       write_adapter(checkpoint, trained, adapter);
-      const ModelConfig config = parse_model_config(read_file(config_path), config_path.string());
-      tensors = merged(adapter, base, config, dtype);
+      tensors = merged(adapter, base, dtype);
       std::filesystem::remove_all(adapter);
     }
   }
   write_safetensors_folder(folder.path(), tensors, kShardBytes);
   folder.commit();
+}
+
+bool is_adapter(const std::filesystem::path& folder) {
+  return std::filesystem::exists(folder / "adapter_config.json");
+}
+
+void export_merged(const std::filesystem::path& adapter, const std::filesystem::path& given,
+                   const std::filesystem::path& destination) {
+  if (std::filesystem::exists(destination)) {
+    fail("{}: is there already; choose another name or remove it", destination.string());
+  }
+  std::string base_path = given.string();
+  if (base_path.empty()) {
+    const auto config_path = adapter / "adapter_config.json";
+    const Json config = read_json_file(config_path);
+    base_path =
+        JsonReader(config, config_path.string()).get<std::string>("base_model_name_or_path");
+  }
+  const ModelFiles base = open_model(resolve_model(base_path));
+  const at::ScalarType dtype = default_dtype(base);
+  AtomicFolder folder(destination);
+  write_companions(base, folder.path(), dtype);
+  write_safetensors_folder(folder.path(), merged(adapter, base, dtype), kShardBytes);
+  folder.commit();
+}
+
+TensorSource merged_source(const ModelFiles& base, const std::filesystem::path& adapter) {
+  // The model is empty: only names and shapes are asked of it.
+  const std::unique_ptr<Decoder> model = make_empty_decoder(base.config);
+  const std::unique_ptr<LoraAdapters> adapters = LoraAdapters::load(*model, adapter);
+  std::map<std::string, LowRankAdapter> by_weight;
+  const std::string prefix = "base_model.model.";
+  for (const TrainedParameter& parameter : adapters->parameters()) {
+    const std::size_t end = parameter.name.rfind(".lora_");
+    const std::string weight =
+        parameter.name.substr(prefix.size(), end - prefix.size()) + ".weight";
+    LowRankAdapter& one = by_weight[weight];
+    (parameter.name.find(".lora_A.") == end ? one.a : one.b) = parameter.tensor->detach();
+    one.scale = adapters->options().alpha / static_cast<double>(adapters->options().rank);
+  }
+  return [by_weight, source = base.source(at::kFloat)](const std::string& name,
+                                                       const std::vector<std::int64_t>& shape) {
+    const at::Tensor weight = source(name, shape);
+    const auto found = by_weight.find(name);
+    if (found == by_weight.end()) return weight;
+    return weight.to(at::kFloat) + adapter_product(found->second);
+  };
 }
 
 }  // namespace tigerbot::train

@@ -55,11 +55,13 @@ LoraAdapters::LoraAdapters(Decoder& model, const LoraOptions& options)
     for (const Linear* one : all) names.push_back(one->name().substr(one->name().rfind('.') + 1));
     fail("lora.target_modules: the model has no {}{}", quote(target), did_you_mean(target, names));
   }
+  const at::Tensor& output = model.output_weight();
+  const at::TensorOptions like =
+      output.defined() ? output.options() : at::TensorOptions(at::kFloat);
   std::uint64_t number = 0;
   for (Linear* linear : model.linears()) {
     ++number;
     if (!is_target(linear->name(), options.target_modules)) continue;
-    const at::TensorOptions like = linear->weight().options();
     auto adapter = std::make_shared<LowRankAdapter>();
     const double bound = 1 / std::sqrt(static_cast<double>(linear->in_features()));
     adapter->a =
@@ -163,6 +165,10 @@ void LoraAdapters::save(const std::filesystem::path& folder, const std::string& 
 
 void LoraAdapters::merge(Decoder& model) {
   const at::NoGradGuard no_grad;
+  for (const Entry& entry : entries_) {
+    if (!entry.linear->is_quantized()) continue;
+    fail_internal("{} is quantized; merged_source adds adapters to such weights", entry.name);
+  }
   for (const Parameter& parameter : model.parameters()) {
     const auto entry = std::ranges::find_if(entries_, [&](const Entry& one) {
       return parameter.name == one.linear->name() + ".weight";

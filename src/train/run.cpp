@@ -55,7 +55,7 @@ Schedule Run::schedule() const {
 
 void Run::load_model() {
   const TensorSource source = parts_.source(recipe_);
-  model_ = make_decoder(parts_.config, source, parts_.dtype);
+  model_ = make_decoder(parts_.config, source, parts_.dtype, at::kCPU, parts_.quantized(recipe_));
   model_->set_activation_checkpointing(recipe_.train.activation_checkpointing);
   std::vector<TrainedParameter> trained;
   if (recipe_.lora) {

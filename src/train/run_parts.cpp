@@ -161,6 +161,12 @@ ModelParts open_model_parts(const Recipe& recipe) {
     fail("{}: an encoder ({}) writes no text; only decoders are trained here",
          parts.files.path.string(), parts.config.model_type);
   }
+  if (parts.files.gptq && !recipe.lora) {
+    fail(
+        "{}: {} is quantized to {} bits, and quantized weights do not train; add [lora] to train "
+        "adapters on them, or write a dense model with `tigerbot convert` first",
+        recipe.path.string(), parts.files.path.string(), parts.files.gptq->bits);
+  }
   if (parts.tokenizer->size() > parts.config.vocab_size) {
     fail("{}: the tokenizer has {} pieces and the model's vocabulary is {}; extend the model first",
          parts.files.path.string(), parts.tokenizer->size(), parts.config.vocab_size);
@@ -215,6 +221,15 @@ std::unique_ptr<Decoder> hollow_decoder(const ModelConfig& config) {
 TensorSource ModelParts::source(const Recipe& recipe) const {
   return from_scratch ? random_weights(recipe.train.seed, recipe.model.initializer_range)
                       : files.source(at::kFloat);
+}
+
+QuantizedSource ModelParts::quantized(const Recipe& recipe) const {
+  if (!recipe.lora || from_scratch) return nullptr;
+  // The output layer trains as cross_entropy takes it, dense.
+  return [source = files.quantized_source(), output = make_empty_decoder(config)->output_name()](
+             const std::string& name, const std::vector<std::int64_t>& shape) {
+    return name == output ? ops::QuantizedWeight() : source(name, shape);
+  };
 }
 
 void write_export_companions(const ModelParts& parts, const std::filesystem::path& folder) {

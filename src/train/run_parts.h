@@ -26,6 +26,9 @@ struct ModelParts {
 
   /// First weights: the files' or random ones.
   TensorSource source(const Recipe& recipe) const;
+
+  /// The layers' weights as the files hold them, where adapters train on them; else null.
+  QuantizedSource quantized(const Recipe& recipe) const;
 };
 ModelParts open_model_parts(const Recipe& recipe);
 

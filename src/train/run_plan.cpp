@@ -10,7 +10,23 @@
 #include "train/step_time.h"
 
 namespace tigerbot::train {
-RunShape Run::make_shape() const { return make_run_shape(recipe_, parts_.config, parts_.dtype); }
+RunShape Run::make_shape() const {
+  RunShape shape = make_run_shape(recipe_, parts_.config, parts_.dtype);
+  if (!recipe_.lora || parts_.from_scratch) return shape;
+  const std::unique_ptr<Decoder> empty = make_empty_decoder(parts_.config);
+  for (const Linear* linear : empty->linears()) {
+    const StoredTensor* stored = parts_.files.tensors->find(linear->name() + ".weight");
+    if (!stored || !stored->load_quantized) continue;
+    const std::int64_t elements = element_count(stored->shape);
+    // Packed codes take half a byte up to 4 bits and a whole one above, whatever the file does.
+    const std::uint64_t whole = static_cast<std::uint64_t>(elements) * 17 / 16;
+    shape.quantized_weights += elements;
+    shape.quantized_bytes += stored->bytes * 8 > static_cast<std::uint64_t>(elements) * 5
+                                 ? std::max(stored->bytes, whole)
+                                 : stored->bytes;
+  }
+  return shape;
+}
 
 Json Run::plan() {
   const RunShape& run = shape_;

@@ -29,7 +29,8 @@ StepTime time_of_layers(const Recipe& recipe, const ModelParts& parts, std::int6
   ModelConfig config = parts.config;
   config.num_hidden_layers = layers;
   const std::unique_ptr<Decoder> model =
-      make_decoder(config, random_weights(recipe.train.seed, 0.02), parts.dtype);
+      make_decoder(config, random_weights(recipe.train.seed, 0.02), parts.dtype, at::kCPU,
+                   parts.quantized(recipe));
   model->set_activation_checkpointing(recipe.train.activation_checkpointing);
   std::unique_ptr<LoraAdapters> adapters;
   std::vector<TrainedParameter> trained;

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "ops/cpu/isa.h"
 #include "ops/quantized_parts.h"
+#include "ops/quantized_training.h"
 
 namespace tigerbot {
 namespace {
@@ -53,6 +54,8 @@ TEST_P(QuantizedEveryIsa, ProductsEqualTheFloat64Reference) {
         const ops::QuantizedWeight weight(parts);
         const at::Tensor numbers = plain_weight(parts).to(type()).to(at::kDouble);
         const at::Tensor expected = at::matmul(x.to(at::kDouble), numbers.t());
+        EXPECT_LT(largest_error(ops::exact_product(x, weight), expected), tolerance())
+            << bits << " bits, " << rows << " x " << in << " x " << out << " by " << group;
         EXPECT_LT(largest_error(ops::linear(x, weight), expected), tolerance())
             << bits << " bits, " << rows << " x " << in << " x " << out << " by " << group;
         EXPECT_LT(largest_error(ops::linear(x, weight, bias), expected + bias.to(at::kDouble)),
@@ -65,11 +68,11 @@ TEST_P(QuantizedEveryIsa, ProductsEqualTheFloat64Reference) {
 TEST_P(QuantizedEveryIsa, ARowHasTheSameBitsAmongAnyNumberOfRows) {
   const ops::QuantizedWeight weight(random_parts(4, 70, 320, 64, Groups::kShuffled));
   const at::Tensor x = at::randn({150, 320}).to(type());
-  const at::Tensor all = ops::linear(x, weight);
+  const at::Tensor all = ops::exact_product(x, weight);
   for (const int rows : {1, 2, 5, 8, 9, 24, 63, 64, 65, 130}) {
     for (const int first : {0, 7, 19}) {
-      EXPECT_TRUE(
-          at::equal(ops::linear(x.narrow(0, first, rows), weight), all.narrow(0, first, rows)))
+      EXPECT_TRUE(at::equal(ops::exact_product(x.narrow(0, first, rows), weight),
+                            all.narrow(0, first, rows)))
           << rows << " rows from " << first;
     }
   }
@@ -86,6 +89,8 @@ TEST(QuantizedWeight, DequantizesToTheFormatsDefinition) {
       const ops::QuantizedParts parts = random_parts(bits, 50, 75, 25, kind);
       const ops::QuantizedWeight weight(parts);
       EXPECT_TRUE(at::equal(weight.dequantize(at::kFloat), plain_weight(parts).to(at::kFloat)));
+      EXPECT_TRUE(at::equal(weight.dequantize(at::kBFloat16),
+                            plain_weight(parts).to(at::kFloat).to(at::kBFloat16)));
       EXPECT_TRUE(at::equal(weight.dequantize_rows(16, 20, at::kFloat),
                             weight.dequantize(at::kFloat).narrow(0, 16, 20)));
     }
@@ -102,9 +107,9 @@ TEST(QuantizedLinear, OneThreadAndManyGiveTheSameBits) {
   const ops::QuantizedWeight weight(random_parts(8, 200, 64, 32));
   const at::Tensor x = at::randn({30, 64}).to(at::kBFloat16);
   at::set_num_threads(1);
-  const at::Tensor alone = ops::linear(x, weight);
+  const at::Tensor alone = ops::exact_product(x, weight);
   at::set_num_threads(5);
-  EXPECT_TRUE(at::equal(ops::linear(x, weight), alone));
+  EXPECT_TRUE(at::equal(ops::exact_product(x, weight), alone));
   at::set_num_threads(threads);
 }
 
@@ -117,8 +122,30 @@ TEST(QuantizedLinear, CarriesGradientsOfInputAndBias) {
   const at::Tensor seed = at::randn({6, 530});
   ops::linear(x, weight, bias).backward(seed);
   const at::Tensor expected = at::matmul(seed.to(at::kDouble), plain_weight(parts));
+  at::Tensor alone = x.detach().clone().set_requires_grad(true);
+  ops::linear(alone, weight).backward(seed);
+  EXPECT_TRUE(at::equal(alone.grad(), x.grad()));
   EXPECT_LT(largest_error(x.grad(), expected), 1e-4);
   EXPECT_TRUE(at::allclose(bias.grad(), seed.sum(0), 1e-5, 1e-5));
+}
+
+TEST(QuantizedLinear, TrainsWithAWeightOfManyPartsAsWithAWholeOne) {
+  at::manual_seed(4);
+  const ops::QuantizedParts parts = random_parts(4, 83, 64, 32, Groups::kShuffled);
+  const ops::QuantizedWeight weight(parts);
+  EXPECT_EQ(ops::rows_at_once(weight), 83);
+  const at::Tensor numbers = plain_weight(parts);
+  for (const auto& [type, tolerance] : {std::pair(at::kFloat, 2e-5), {at::kBFloat16, 0.02}}) {
+    const at::Tensor x = at::randn({9, 64}).to(type);
+    const at::Tensor dy = at::randn({9, 83}).to(type);
+    const at::Tensor bias = at::randn({83}).to(type);
+    const at::Tensor y = at::matmul(x.to(at::kDouble), numbers.t()) + bias.to(at::kDouble);
+    const at::Tensor dx = at::matmul(dy.to(at::kDouble), numbers);
+    for (const std::int64_t rows : {16, 48, 83}) {
+      EXPECT_LT(largest_error(ops::training_product(x, weight, bias, rows), y), tolerance) << rows;
+      EXPECT_LT(largest_error(ops::input_gradient(dy, weight, rows), dx), tolerance) << rows;
+    }
+  }
 }
 
 TEST(QuantizedWeight, WhatDoesNotFitIsNamed) {

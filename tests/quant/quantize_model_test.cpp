@@ -9,6 +9,8 @@
 #include <string>
 
 #include "infer/language_model.h"
+#include "infer/sentence_embedder.h"
+#include "model/decoder.h"
 #include "quant/tiny_model.h"
 #include "weights/convert.h"
 #include "weights/files_for_tests.h"
@@ -283,6 +285,77 @@ TEST_F(QuantizeModel, ConversationsGoThroughTheChatTemplate) {
   const auto report = quantize(given);
   EXPECT_EQ(report["calibration"]["conversations"], 40);
   EXPECT_EQ(report["calibration"]["samples_by_language"], (Json{{"en", 4}}));
+}
+
+// --- Encoders ------------------------------------------------------------------------------------
+
+at::Tensor vectors_of(const std::filesystem::path& path, at::ScalarType dtype) {
+  SentenceEmbedder embedder(path, dtype, at::kCPU);
+  const std::vector<std::string> texts = {"abc def", "another text, a longer one", "z"};
+  return embedder.embed(texts);
+}
+
+TEST_F(QuantizeModel, EncodersGiveTheSentenceVectorsOfTheirDequantizedWeights) {
+  write(Family::kBert);
+  const at::Tensor whole = vectors_of(folder / "model", at::kFloat);
+  double before = 0;
+  for (const int bits : {8, 4, 3}) {
+    QuantizeOptions given = options();
+    given.gptq.grid.bits = bits;
+    const std::string out = fmt::format("out{}", bits);
+    const auto report = quantize(given, out);
+    EXPECT_EQ(report["layers"].size(), 12U);
+    EXPECT_EQ(report["output_bits"], 16);
+    for (const auto& layer : report["layers"]) {
+      EXPECT_LT(layer["error"].get<double>(), layer["round_to_nearest_error"].get<double>())
+          << layer["name"];
+    }
+    ConvertOptions dense;
+    dense.dtype = at::kFloat;
+    convert_model(folder / out, folder / (out + "-dense"), dense);
+    const at::Tensor vectors = vectors_of(folder / out, at::kFloat);
+    EXPECT_LT(distance(vectors, vectors_of(folder / (out + "-dense"), at::kFloat)), 1e-4);
+    const double now = distance(vectors, whole);
+    EXPECT_GT(now, 1.5 * before) << bits;
+    EXPECT_LT(now, bits == 8 ? 0.02 : 0.6) << bits;
+    // bfloat16 rounds activations to 8 bits, so that these weights did run quantized.
+    const at::Tensor rounded = vectors_of(folder / out, at::kBFloat16);
+    EXPECT_FALSE(at::equal(rounded, vectors_of(folder / (out + "-dense"), at::kBFloat16)));
+    EXPECT_LT(distance(rounded, vectors), 0.05);
+    before = now;
+  }
+}
+
+TEST_F(QuantizeModel, AnEncodersCalibrationHasItsMarksAroundEverySequence) {
+  write(Family::kBert);
+  const auto tokenizer = open_model(folder / "model").load_tokenizer();
+  const SequenceFrame frame = frame_of(*tokenizer);
+  EXPECT_EQ(frame.before, std::vector<TokenId>{95});
+  EXPECT_EQ(frame.after, std::vector<TokenId>{96});
+  CalibrationOptions calibration = options().calibration;
+  for (const auto& sequence : read_calibration(calibration, *tokenizer, {}, frame).sequences) {
+    ASSERT_EQ(sequence.size(), 64U);
+    for (std::size_t i = 0; i < sequence.size(); ++i) {
+      EXPECT_EQ(sequence[i] == 95, i == 0);
+      EXPECT_EQ(sequence[i] == 96, i == 63);
+    }
+  }
+  calibration.context = 2;
+  expect_error([&] { read_calibration(calibration, *tokenizer, {}, frame); }, "--context 2");
+}
+
+TEST_F(QuantizeModel, WhatAnEncoderHasNotIsOneLine) {
+  write(Family::kBert);
+  QuantizeOptions given = options();
+  given.output_bits = 8;
+  expect_error([&] { quantize(given); }, "an encoder has no output layer");
+  given = options();
+  given.measure = [](const auto&, const auto&) { return Json(); };
+  expect_error([&] { quantize(given); }, "predicts no next token");
+  given = options();
+  given.adapter = folder / "adapter";
+  expect_error([&] { quantize(given); }, "an encoder");
+  EXPECT_FALSE(std::filesystem::exists(folder / "out"));
 }
 
 TEST_F(QuantizeModel, TheSameOptionsGiveTheSameBytes) {

@@ -9,12 +9,12 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/random.h"
-#include "model/decoder.h"
+#include "quant/layered_model.h"
 #include "weights/safetensors.h"
 
 namespace tigerbot::quant {
 
-/// A Llama of two layers whose widths 32 divides, or a BLOOM of as many.
+/// A Llama of two layers whose widths 32 divides, or a BLOOM or BERT of as many.
 inline ModelConfig tiny_config(ModelConfig::Family family) {
   ModelConfig config;
   config.family = family;
@@ -30,6 +30,13 @@ inline ModelConfig tiny_config(ModelConfig::Family family) {
   config.hidden_act = family == ModelConfig::Family::kBloom ? "gelu_pytorch_tanh" : "silu";
   config.tie_word_embeddings = true;
   config.torch_dtype = "float32";
+  if (family != ModelConfig::Family::kBert) return config;
+  config.model_type = "bert";
+  config.vocab_size = 128;
+  config.num_key_value_heads = 4;
+  config.hidden_act = "gelu";
+  config.tie_word_embeddings = false;
+  config.type_vocab_size = 2;
   return config;
 }
 
@@ -41,7 +48,7 @@ inline void write_tiny_model(const std::filesystem::path& folder,
   write_file(folder / "config.json", format_model_config(config));
   std::vector<TensorToWrite> tensors;
   std::uint64_t stream = 0;
-  for (const Parameter& parameter : make_empty_decoder(config)->parameters()) {
+  for (const Parameter& parameter : make_empty_model(config)->parameters()) {
     at::Tensor tensor = at::empty(parameter.shape, at::kFloat);
     auto* values = tensor.mutable_data_ptr<float>();
     const bool is_norm = parameter.shape.size() == 1 && parameter.name.ends_with("weight");
@@ -58,11 +65,22 @@ inline void write_tiny_model(const std::filesystem::path& folder,
   for (char c = '!'; c <= '~'; ++c) vocabulary[std::string(1, c)] = c - '!';
   vocabulary["\u0120"] = '~' - '!' + 1;  // a space
   const Json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}};
-  const Json tokenizer = {
-      {"added_tokens", Json::array()},
-      {"pre_tokenizer", byte_level},
-      {"decoder", byte_level},
-      {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", Json::array()}}}};
+  Json tokenizer = {{"added_tokens", Json::array()},
+                    {"pre_tokenizer", byte_level},
+                    {"decoder", byte_level},
+                    {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", Json::array()}}}};
+  if (family == ModelConfig::Family::kBert) {
+    const auto mark = [&](const char* text, int id) {
+      tokenizer["added_tokens"].push_back({{"id", id}, {"content", text}, {"special", true}});
+      tokenizer["post_processor"]["special_tokens"][text] = {
+          {"id", text}, {"ids", {id}}, {"tokens", {text}}};
+      return Json{{"SpecialToken", {{"id", text}, {"type_id", 0}}}};
+    };
+    tokenizer["post_processor"]["type"] = "TemplateProcessing";
+    const Json text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
+    tokenizer["post_processor"]["single"] = {mark("[CLS]", 95), text, mark("[SEP]", 96)};
+    tokenizer["post_processor"]["pair"] = Json::array();
+  }
   write_file(folder / "tokenizer.json", tokenizer.dump());
 }
 
