@@ -4,6 +4,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <c10/core/GradMode.h>
@@ -81,7 +83,8 @@ void causal(std::int64_t tokens, int repetitions) {
   print_row("backward", tokens, 5 * product, backward[0], backward[1]);
 }
 
-/// One new token over a cache; GB/s of keys and values read.
+/// One new token over a cache, beside SDPA over keys and values that lie together, and (int8) over a
+/// quantized cache beside one in bfloat16; GB/s of keys and values read.
 void decode(std::int64_t context, int repetitions) {
   const c10::AutoGradMode no_gradients(false);
   constexpr std::int64_t kBlockSize = 16;
@@ -97,21 +100,33 @@ void decode(std::int64_t context, int repetitions) {
   const at::Tensor k = cache.keys.transpose(0, 1).reshape({1, kKvHeads, blocks * kBlockSize, kDim});
   const at::Tensor v = cache.values.transpose(0, 1).reshape(k.sizes());
   const at::Tensor one_query = q.transpose(0, 1).unsqueeze(0);
+  const auto integers = [&] { return at::randint(-127, 128, cache.keys.sizes(), at::kChar); };
+  const auto scales = [&] { return at::rand({blocks, kKvHeads, kBlockSize}) / 127; };
+  const tigerbot::PagedKeyValues quantized = {integers(), integers(), scales(), scales()};
   Times ours;
   Times peer;
+  Times ours_quantized;
   for (int i = 0; i <= 10 * repetitions; ++i) {
     const double a = seconds([&] { tigerbot::ops::paged_attention(q, cache, step, tables); });
     const double b = seconds([&] {
       at::scaled_dot_product_attention(one_query, k, v, {}, 0.0, false, std::nullopt, true);
     });
+    const double c = seconds([&] { tigerbot::ops::paged_attention(q, quantized, step, tables); });
     if (i == 0) continue;
     ours.all.push_back(a);
     peer.all.push_back(b);
+    ours_quantized.all.push_back(c);
   }
-  const double bytes = 2.0 * static_cast<double>(context) * kKvHeads * kDim * 2;
-  fmt::print("{:>8} {:>7} {:>10.4f} {:>8.1f} {:>7} {:>10.4f} {:>8.1f} {:>7} {:>7.2f}\n", "decode",
-             context, ours.median() * 1e3, bytes / ours.median() / 1e9, "", peer.median() * 1e3,
-             bytes / peer.median() / 1e9, "", peer.median() / ours.median());
+  const double numbers = 2.0 * static_cast<double>(context) * kKvHeads * kDim;
+  const auto print = [&](const char* what, Times& time, double bytes, Times& beside,
+                         double their_bytes) {
+    fmt::print("{:>8} {:>7} {:>10.4f} {:>8.1f} {:>7} {:>10.4f} {:>8.1f} {:>7} {:>7.2f}\n", what,
+               context, time.median() * 1e3, bytes / time.median() / 1e9, "",
+               beside.median() * 1e3, their_bytes / beside.median() / 1e9, "",
+               beside.median() / time.median());
+  };
+  print("decode", ours, 2 * numbers, peer, 2 * numbers);
+  print("int8", ours_quantized, numbers * (1 + 4.0 / kDim), ours, 2 * numbers);
 }
 
 }  // namespace
@@ -123,7 +138,7 @@ int main(int argc, char** argv) {
              "GFLOP/s", "spread", "SDPA ms", "GFLOP/s", "spread", "ratio");
   causal(2048, repetitions);
   causal(8192, std::max(1, repetitions / 3));
-  fmt::print("decode: GB/s of keys and values in place of GFLOP/s\n");
+  fmt::print("decode: GB/s of keys and values in place of GFLOP/s; int8: beside bfloat16\n");
   decode(1024, repetitions);
   decode(8192, repetitions);
   return 0;

@@ -5,6 +5,7 @@
 // does.
 
 #include <fmt/format.h>
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -23,8 +24,17 @@
 namespace {
 
 using namespace tigerbot;
-using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
+
+/// Processor time of this thread: a busy machine does not disturb it.
+struct Clock {
+  using time_point = std::chrono::nanoseconds;
+  static time_point now() {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  }
+};
 
 double microseconds(Clock::time_point begin) {
   return std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
@@ -56,27 +66,27 @@ class Drawer {
   std::uint64_t seed_, drawn_ = 0;
 };
 
-struct Times {
-  double sum = 0, most = 0;
-  std::int64_t count = 0;
-  void add(double time) {
-    sum += time;
-    most = std::max(most, time);
-    ++count;
-  }
-  Json json() const {
-    return {{"mean", count ? sum / static_cast<double>(count) : 0}, {"most", most}};
-  }
+using Times = std::vector<double>;
+
+/// The step that took longest, and the answer before it.
+struct Slowest {
+  double time = 0;
+  std::vector<TokenId> before;
 };
 
 /// Ids of one answer; it is whole if the format ended it.
 std::vector<TokenId> answer(const TokenConstraint& start, const Tokenizer& tokenizer,
-                            Drawer& drawer, TokenId stop, Times& times, bool& whole) {
+                            Drawer& drawer, TokenId stop, Times& times, Slowest& slowest,
+                            bool& whole) {
   constexpr std::size_t kMaxTokens = 600;
   const auto constraint = start.clone();
   TokenMask mask(tokenizer.size());
   std::vector<TokenId> ids;
   whole = false;
+  const auto add = [&](double time) {
+    times.push_back(time);
+    if (time > slowest.time) slowest = {time, ids};
+  };
   while (ids.size() < kMaxTokens) {
     if (constraint->finished()) {
       whole = true;
@@ -88,12 +98,12 @@ std::vector<TokenId> answer(const TokenConstraint& start, const Tokenizer& token
     const TokenId id = drawer.draw(mask, ids.size());
     if (id == stop) {
       whole = true;
-      times.add(filled);
+      add(filled);
       break;
     }
     const auto accepted = Clock::now();
     constraint->accept(id);
-    times.add(filled + microseconds(accepted));
+    add(filled + microseconds(accepted));
     ids.push_back(id);
   }
   return ids;
@@ -108,7 +118,7 @@ Times replay(const TokenConstraint& start, const Tokenizer& tokenizer,
     const auto begin = Clock::now();
     constraint->fill(mask);
     constraint->accept(id);
-    times.add(microseconds(begin));
+    times.push_back(microseconds(begin));
   }
   return times;
 }
@@ -128,24 +138,24 @@ Json measure(ConstraintCompiler& compiler, const Tokenizer& tokenizer, const Jso
   result["compile_us"] = microseconds(begin);
   Drawer drawer(tokenizer, seed);
   Times cold, warm;
+  Slowest slowest;
   result["answers"] = Json::array();
   try {
     for (std::int64_t i = 0; i < answers; ++i) {
       bool whole = false;
-      const std::vector<TokenId> ids = answer(*constraint, tokenizer, drawer, stop, cold, whole);
+      const std::vector<TokenId> ids =
+          answer(*constraint, tokenizer, drawer, stop, cold, slowest, whole);
       const Times again = replay(*constraint, tokenizer, ids);
-      warm.sum += again.sum;
-      warm.count += again.count;
-      warm.most = std::max(warm.most, again.most);
+      warm.insert(warm.end(), again.begin(), again.end());
       result["answers"].push_back(
           {{"text", tokenizer.decode(ids, true)}, {"ids", ids}, {"whole", whole}});
     }
   } catch (const Error& error) {
     result["failure"] = error.what();
   }
-  result["cold_us"] = cold.json();
-  result["warm_us"] = warm.json();
-  result["steps"] = cold.count;
+  result["cold_us"] = cold;
+  result["warm_us"] = warm;
+  result["slowest"] = {{"us", slowest.time}, {"after", tokenizer.decode(slowest.before, true)}};
   return result;
 }
 

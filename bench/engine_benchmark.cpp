@@ -15,7 +15,7 @@
 // The engine without a server: `streams` requests of random prompts at once, greedy, past the end
 // mark; the same work that bench/serving.py asks of servers. The second run counts.
 //
-//   bench_engine MODEL THREADS STREAMS PROMPT_TOKENS NEW_TOKENS
+//   bench_engine MODEL THREADS STREAMS PROMPT_TOKENS NEW_TOKENS [KV_CACHE_DTYPE]
 
 namespace {
 
@@ -40,8 +40,9 @@ double run(tigerbot::Engine& engine, std::int64_t vocabulary, std::int64_t strea
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 6) {
-    std::fprintf(stderr, "bench_engine MODEL THREADS STREAMS PROMPT_TOKENS NEW_TOKENS\n");
+  if (argc != 6 && argc != 7) {
+    std::fprintf(stderr,
+                 "bench_engine MODEL THREADS STREAMS PROMPT_TOKENS NEW_TOKENS [KV_CACHE_DTYPE]\n");
     return 2;
   }
   try {
@@ -53,6 +54,7 @@ int main(int argc, char** argv) {
     tigerbot::LanguageModel model(tigerbot::resolve_model(argv[1]), std::nullopt, at::kCPU);
     tigerbot::EngineOptions options;
     options.max_sequences = streams;
+    if (argc == 7) options.cache_dtype = tigerbot::parse_kv_cache_dtype(argv[6]);
     options.cache_tokens = std::max<std::int64_t>(2048 * streams, 8192);
     tigerbot::Engine engine(model.decoder(), model.tokenizer(), options);
     const std::int64_t vocabulary = model.tokenizer().size();

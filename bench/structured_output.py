@@ -253,6 +253,8 @@ def main():
     parser.add_argument("--limit", type=int, default=0)
     parser.add_argument("--largest", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--budget", type=float, default=280,
+                        help="us that a mask may cost: 5% of a decode step")
     parser.add_argument("--peers", default="xgrammar,llguidance")
     parser.add_argument("--show", type=int, default=10, help="invalid answers and refusals to print")
     options = parser.parse_args()
@@ -275,12 +277,16 @@ def main():
     examples = summarize("TigerBot", rows, results, lambda answer: answer["text"])
     own = {result["name"]: [answer["ids"] for answer in result["answers"]]
            for result in results if "answers" in result}
-    steps = sum(result.get("steps", 0) for result in results)
     for kind in ("cold_us", "warm_us"):
-        means = [(result[kind]["mean"], result["steps"]) for result in results if result.get("steps")]
-        mean = sum(value * count for value, count in means) / max(steps, 1)
-        print(f"mask and accept, {kind[:4]}: mean {mean:.1f} us over {steps} steps; most "
-              f"{max((result[kind]['most'] for result in results if result.get('steps')), default=0):.0f} us")
+        times = [value for result in results for value in result.get(kind, [])]
+        over = sum(value > options.budget for value in times)
+        print(f"mask and accept, {kind[:4]}, us, mean / median / 99th percentile / most: "
+              f"{quantiles(times)} ({len(times)} steps, {over} over {options.budget:.0f})")
+    slowest = sorted((result for result in results if result.get("slowest")),
+                     key=lambda result: -result["slowest"]["us"])
+    for result in slowest[:options.show]:
+        print(f"  {result['slowest']['us']:.0f} us: {result['name']} after "
+              f"{result['slowest']['after'][-60:]!r}")
     for name, verdict, text in examples[:options.show]:
         print("  INVALID", name, verdict, text)
     reasons = collections.Counter(re.sub(r'"[^"]{24,}"|#[^:]*', "...", result["error"])

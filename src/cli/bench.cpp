@@ -23,6 +23,7 @@ struct BenchOptions {
   std::vector<std::int64_t> batch_sizes = {1, 4, 16, 64};
   std::int64_t repetitions = 5;
   std::int64_t prefill_chunk = 512;
+  std::string kv_cache_dtype = "auto";
   bool json = false;
 };
 
@@ -63,6 +64,7 @@ void check(const BenchOptions& options, const ModelConfig& config) {
 }
 
 void run(const BenchOptions& options) {
+  const std::optional<at::ScalarType> cache_dtype = parse_kv_cache_dtype(options.kv_cache_dtype);
   LanguageModel model(options.model.prepare(), options.model.parsed_dtype(),
                       options.model.parsed_device());
   const ModelConfig& config = model.decoder().config();
@@ -71,8 +73,8 @@ void run(const BenchOptions& options) {
 
   std::vector<Measurement> prefill;
   for (const std::int64_t tokens : options.prompt_tokens) {
-    const SpeedSample sample =
-        measure_prefill(model.decoder(), tokens, options.prefill_chunk, options.repetitions);
+    const SpeedSample sample = measure_prefill(model.decoder(), tokens, options.prefill_chunk,
+                                               options.repetitions, cache_dtype);
     const double operations = prefill_operations(config, tokens);
     prefill.push_back(
         {tokens, sample,
@@ -81,8 +83,10 @@ void run(const BenchOptions& options) {
   std::vector<Measurement> decode;
   for (const std::int64_t size : options.batch_sizes) {
     const SpeedSample sample =
-        measure_decode(model.decoder(), options.new_tokens, size, options.repetitions);
-    const double bytes = decode_bytes(model.decoder(), model.dtype(), options.new_tokens, size);
+        measure_decode(model.decoder(), options.new_tokens, size, options.repetitions, cache_dtype);
+    const double bytes =
+        decode_bytes(model.decoder(), model.dtype(), cache_dtype.value_or(model.dtype()),
+                     options.new_tokens, size);
     decode.push_back(
         {size, sample,
          bytes * sample.median() / static_cast<double>(size) / limits.read_bytes_per_second});
@@ -95,6 +99,7 @@ void run(const BenchOptions& options) {
                 {"new_tokens", options.new_tokens},
                 {"threads", at::get_num_threads()},
                 {"dtype", model.dtype() == at::kFloat ? "float32" : "bfloat16"},
+                {"kv_cache_dtype", options.kv_cache_dtype},
                 {"instruction_set", cpu::isa_name(cpu::best_isa())},
                 {"read_gigabytes_per_second", limits.read_bytes_per_second / 1e9},
                 {"dense_product_gflops", limits.products_per_second / 1e9},
@@ -141,6 +146,10 @@ void add_bench_command(CLI::App& app) {
   command.add_option("--repetitions", options->repetitions, "Runs of each; the median counts")
       ->capture_default_str();
   command.add_option("--prefill-chunk", options->prefill_chunk, "Prompt tokens of one step")
+      ->capture_default_str();
+  command
+      .add_option("--kv-cache-dtype", options->kv_cache_dtype,
+                  "How keys and values are kept: auto (the model's type) or int8")
       ->capture_default_str();
   command.add_flag("--json", options->json, "Report as one JSON object on stdout");
   command.footer(

@@ -26,6 +26,7 @@ struct EvalOptions {
   std::vector<std::string> benchmarks;  // of `eval convert`
   std::string output;
   PerplexityOptions windows;
+  std::optional<std::string> kv_cache_dtype;
   bool json = false;
 };
 
@@ -78,8 +79,13 @@ void run(EvalOptions options) {
   }
   if (!options.next_token.empty()) {
     if (options.windows.stride > 0) fail("--stride: is of --perplexity alone");
+    if (options.kv_cache_dtype) fail("--kv-cache-dtype: is of --perplexity alone");
     run_next_token(options);
     return;
+  }
+  if (options.kv_cache_dtype) {
+    options.windows.cached = true;
+    options.windows.cache_dtype = parse_kv_cache_dtype(*options.kv_cache_dtype);
   }
   const std::string text = read_file(options.perplexity);
   options.windows.name = options.perplexity;
@@ -138,6 +144,9 @@ void add_eval_command(CLI::App& app) {
       "Tokens of a window, or of a row (default: the model's context, at most 2048)");
   command.add_option("--stride", options->windows.stride,
                      "Tokens from one window to the next (default: the context)");
+  command.add_option("--kv-cache-dtype", options->kv_cache_dtype,
+                     "--perplexity through a key/value cache, as in generation, of this type: auto "
+                     "(the model's own) or int8");
   command.add_flag("--json", options->json, "One JSON object on stdout");
   command.footer(
       "\"nll\" is the sum over the predicted tokens, in nats; perplexity is exp(nll / tokens).\n"

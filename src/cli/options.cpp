@@ -73,6 +73,11 @@ GenerationRequest SamplingFlags::request(const LanguageModel& model) const {
 
 void EngineFlags::add(CLI::App& command) {
   command
+      .add_option("--kv-cache-dtype", kv_cache_dtype,
+                  "How keys and values are kept: auto (the model's type), or int8 (8 bits, about "
+                  "half the memory)")
+      ->capture_default_str();
+  command
       .add_option("--rope-scaling", rope_scaling,
                   "Take prompts and answers past the trained length: linear, dynamic (NTK) or yarn")
       ->capture_default_str();
@@ -84,6 +89,7 @@ void EngineFlags::add(CLI::App& command) {
 
 EngineOptions EngineFlags::options() const {
   EngineOptions options;
+  options.cache_dtype = parse_kv_cache_dtype(kv_cache_dtype);
   options.rope_scaling = parse_rope_scaling(rope_scaling);
   options.rope_factor = rope_factor;
   if (!(rope_factor >= 1 && rope_factor <= 1024)) fail("--rope-factor must be from 1 to 1024");

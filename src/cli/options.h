@@ -39,8 +39,9 @@ struct SamplingFlags {
   GenerationRequest request(const LanguageModel& model) const;
 };
 
-/// --rope-scaling and --rope-factor, as `tigerbot serve` has them.
+/// --kv-cache-dtype, --rope-scaling and --rope-factor, as `tigerbot serve` has them.
 struct EngineFlags {
+  std::string kv_cache_dtype = "auto";
   std::string rope_scaling = "none";
   double rope_factor = 8;
 

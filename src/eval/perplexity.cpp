@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/argmax.h>
 #include <ATen/ops/clamp_min.h>
 #include <ATen/ops/empty.h>
@@ -15,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "infer/key_value_cache.h"
 
 namespace tigerbot {
 namespace {
@@ -40,6 +42,26 @@ ops::CrossEntropy losses_of(const Decoder& decoder, const at::Tensor& hidden,
     part(result.correct).copy_((logits.argmax(1) == part(pieces)).logical_and(part(known)));
   }
   return result;
+}
+
+/// Hidden states of whole sequences in one pass through a cache of this type: as generation makes
+/// them.
+at::Tensor forward_through_cache(Decoder& decoder, const at::Tensor& ids,
+                                 const std::vector<std::int64_t>& lengths,
+                                 at::ScalarType cache_dtype) {
+  constexpr std::int64_t kBlockSize = 32;
+  const std::int64_t longest = *std::max_element(lengths.begin(), lengths.end());
+  const std::int64_t blocks = (longest + kBlockSize - 1) / kBlockSize;
+  const auto count = static_cast<std::int64_t>(lengths.size());
+  const at::Device device = ids.device();
+  const KeyValueCache cache(decoder.config(), count * blocks, kBlockSize, cache_dtype, device);
+  StepCache step;
+  step.layers = cache.layers();
+  step.tables.blocks =
+      at::arange(count * blocks, at::TensorOptions().dtype(at::kInt).device(device))
+          .view({count, blocks});
+  step.tables.context_lengths.assign(lengths.begin(), lengths.end());
+  return decoder.forward(ids, make_sequences(lengths, device), &step);
 }
 
 }  // namespace
@@ -87,7 +109,11 @@ Perplexity measure_perplexity(LanguageModel& model, std::string_view text,
     std::copy(tokens.begin(), tokens.end(), input.data_ptr<std::int32_t>());
     const at::Tensor target = at::empty({static_cast<std::int64_t>(labels.size())}, at::kLong);
     std::copy(labels.begin(), labels.end(), target.data_ptr<std::int64_t>());
-    const at::Tensor hidden = decoder.forward(input.to(device), make_sequences(lengths, device));
+    const at::Tensor hidden =
+        options.cached ? forward_through_cache(
+                             decoder, input.to(device), lengths,
+                             options.cache_dtype.value_or(decoder.output_weight().scalar_type()))
+                       : decoder.forward(input.to(device), make_sequences(lengths, device));
     const ops::CrossEntropy loss = losses_of(decoder, hidden, target.to(device));
     const at::Tensor losses = loss.token_losses.to(at::kCPU);
     const at::Tensor correct = loss.correct.to(at::kCPU);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,10 @@ struct PerplexityOptions {
   std::int64_t context = 0;       ///< tokens of a window; 0: the model's context, at most 2,048
   std::int64_t stride = 0;        ///< tokens from one window to the next; 0: as many as the context
   std::string name = "the text";  ///< what errors call it
+  /// Each window goes through a key/value cache, as in generation, of the model's own type or of
+  /// cache_dtype (see KeyValueCache).
+  bool cached = false;
+  std::optional<at::ScalarType> cache_dtype{};
 };
 
 struct Perplexity {

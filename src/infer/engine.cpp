@@ -50,7 +50,7 @@ Engine::Engine(Decoder& decoder, const Tokenizer& tokenizer, const EngineOptions
       dtype_(decoder.output_weight().scalar_type()),
       device_(decoder.output_weight().device()),
       cache_(decoder.config(), (options.cache_tokens + options.block_size - 1) / options.block_size,
-             options.block_size, dtype_, device_),
+             options.block_size, options.cache_dtype.value_or(dtype_), device_),
       scheduler_({cache_.num_blocks(), options.block_size, options.prefill_chunk,
                   options.max_sequences, options.prefix_cache}),
       pieces_(std::min(decoder.config().vocab_size,
@@ -503,6 +503,9 @@ EngineStatistics Engine::statistics() const {
   result.free_blocks = allocator.free_blocks();
   result.cached_blocks = allocator.kept_blocks();
   result.block_size = options_.block_size;
+  result.block_bytes =
+      options_.block_size *
+      KeyValueCache::bytes_per_token(decoder_.config(), options_.cache_dtype.value_or(dtype_));
   for (const Sequence* running : scheduler_.running()) {
     result.stored_tokens += running->cached;
     result.held_tokens += std::ssize(running->blocks) * options_.block_size;

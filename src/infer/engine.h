@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,6 +26,8 @@ struct EngineOptions {
   std::int64_t block_size = 32;  ///< tokens of a cache block
   /// Tokens that the cache holds, over all sequences.
   std::int64_t cache_tokens = 8192;
+  /// How the cache keeps keys and values (see KeyValueCache); nothing: in the model's own type.
+  std::optional<at::ScalarType> cache_dtype{};
   /// Prompt tokens that one step takes, over all sequences.
   std::int64_t prefill_chunk = 512;
   /// Answers that run together.

@@ -39,10 +39,12 @@ double fastest(int runs, const Function& fn) {
 /// Sequences in a cache of their own, each in consecutive blocks.
 class Streams {
  public:
-  Streams(Decoder& decoder, std::int64_t count, std::int64_t tokens)
+  Streams(Decoder& decoder, std::int64_t count, std::int64_t tokens,
+          std::optional<at::ScalarType> cache_dtype)
       : decoder_(decoder),
         blocks_((tokens + kBlockSize - 1) / kBlockSize),
-        cache_(decoder.config(), count * blocks_, kBlockSize, decoder.output_weight().scalar_type(),
+        cache_(decoder.config(), count * blocks_, kBlockSize,
+               cache_dtype.value_or(decoder.output_weight().scalar_type()),
                decoder.output_weight().device()),
         lengths_(static_cast<std::size_t>(count), 0) {
     tables_ = at::empty({count, blocks_}, at::kInt);
@@ -149,12 +151,12 @@ MachineLimits measure_machine_limits(at::ScalarType dtype) {
 }
 
 SpeedSample measure_prefill(Decoder& decoder, std::int64_t tokens, std::int64_t chunk,
-                            std::int64_t repetitions) {
+                            std::int64_t repetitions, std::optional<at::ScalarType> cache_dtype) {
   const at::NoGradGuard no_grad;
   const at::Tensor ids = random_ids(tokens, decoder.config().vocab_size);
   SpeedSample sample;
   for (std::int64_t i = 0; i <= repetitions; ++i) {
-    Streams stream(decoder, 1, tokens);
+    Streams stream(decoder, 1, tokens, cache_dtype);
     const auto start = std::chrono::steady_clock::now();
     for (std::int64_t first = 0; first < tokens; first += chunk) {
       const std::int64_t length = std::min(chunk, tokens - first);
@@ -167,11 +169,11 @@ SpeedSample measure_prefill(Decoder& decoder, std::int64_t tokens, std::int64_t 
 }
 
 SpeedSample measure_decode(Decoder& decoder, std::int64_t tokens, std::int64_t sequences,
-                           std::int64_t repetitions) {
+                           std::int64_t repetitions, std::optional<at::ScalarType> cache_dtype) {
   const at::NoGradGuard no_grad;
   SpeedSample sample;
   for (std::int64_t i = 0; i <= repetitions; ++i) {
-    Streams streams(decoder, sequences, tokens);
+    Streams streams(decoder, sequences, tokens, cache_dtype);
     at::Tensor ids = random_ids(sequences, decoder.config().vocab_size);
     const std::int64_t steps = i == 0 ? std::min<std::int64_t>(tokens, 8) : tokens;
     const auto start = std::chrono::steady_clock::now();
@@ -209,8 +211,8 @@ double prefill_operations(const ModelConfig& config, std::int64_t tokens) {
   return layers * (2 * n * layer_weights(config) + 2 * n * (n + 1) * heads) + output;
 }
 
-double decode_bytes(Decoder& decoder, at::ScalarType dtype, std::int64_t tokens,
-                    std::int64_t sequences) {
+double decode_bytes(Decoder& decoder, at::ScalarType dtype, at::ScalarType cache_dtype,
+                    std::int64_t tokens, std::int64_t sequences) {
   const ModelConfig& config = decoder.config();
   const auto bytes_of = [&](const ops::QuantizedWeight& quantized, std::int64_t weights) {
     return quantized.defined()
@@ -222,7 +224,7 @@ double decode_bytes(Decoder& decoder, at::ScalarType dtype, std::int64_t tokens,
     bytes += bytes_of(linear->quantized(), linear->in_features() * linear->out_features());
   }
   return bytes + static_cast<double>(sequences * tokens) / 2 *
-                     static_cast<double>(KeyValueCache::bytes_per_token(config, dtype));
+                     static_cast<double>(KeyValueCache::bytes_per_token(config, cache_dtype));
 }
 
 }  // namespace tigerbot

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "model/decoder.h"
@@ -24,22 +25,25 @@ struct MachineLimits {
 
 MachineLimits measure_machine_limits(at::ScalarType dtype);
 
-/// Prompts of `tokens` random tokens into an empty cache, `chunk` tokens a step, with the logits of
-/// the last: tokens/s of each repetition. One more runs first, unmeasured.
+/// Prompts of `tokens` random tokens into an empty cache of this type (see KeyValueCache; nothing:
+/// the model's own), `chunk` tokens a step, with the logits of the last: tokens/s of each
+/// repetition. One more runs first, unmeasured.
 SpeedSample measure_prefill(Decoder& decoder, std::int64_t tokens, std::int64_t chunk,
-                            std::int64_t repetitions);
+                            std::int64_t repetitions,
+                            std::optional<at::ScalarType> cache_dtype = {});
 
 /// `sequences` answers at a time, a token each a step, greedy, from an empty context to `tokens`
 /// tokens each: tokens/s of all together.
 SpeedSample measure_decode(Decoder& decoder, std::int64_t tokens, std::int64_t sequences,
-                           std::int64_t repetitions);
+                           std::int64_t repetitions,
+                           std::optional<at::ScalarType> cache_dtype = {});
 
 /// Operations of a prompt of `tokens` tokens: dense products, and attention's scores and sums.
 double prefill_operations(const ModelConfig& config, std::int64_t tokens);
 
 /// Bytes that a step of one token for each of `sequences` sequences has to read: the weights once,
 /// and every sequence's keys and values at the mean length of an answer of `tokens` tokens.
-double decode_bytes(Decoder& decoder, at::ScalarType dtype, std::int64_t tokens,
-                    std::int64_t sequences);
+double decode_bytes(Decoder& decoder, at::ScalarType dtype, at::ScalarType cache_dtype,
+                    std::int64_t tokens, std::int64_t sequences);
 
 }  // namespace tigerbot

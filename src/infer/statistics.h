@@ -13,6 +13,7 @@ struct EngineStatistics {
   std::int64_t free_blocks = 0;    ///< that can be given out, those below included
   std::int64_t cached_blocks = 0;  ///< of the free ones: kept for prompts that begin alike
   std::int64_t block_size = 0;     ///< tokens
+  std::int64_t block_bytes = 0;    ///< over all layers
   std::int64_t stored_tokens = 0;  ///< of running answers
   std::int64_t held_tokens = 0;    ///< room in the blocks they hold
   /// Share of that room where nothing is stored: ends of last blocks, and prompts being read.

@@ -52,6 +52,27 @@ void check_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
   check_sequences(sequences, q.size(0));
 }
 
+void check_cache_types(at::ScalarType type, const PagedKeyValues& cache) {
+  const at::ScalarType stored = cache.quantized() ? at::kChar : type;
+  for (const at::Tensor* side : {&cache.keys, &cache.values}) {
+    if (side->scalar_type() == stored) continue;
+    fail_internal("paged attention: rows are {} but the cache is {}{}", c10::toString(type),
+                  c10::toString(side->scalar_type()), cache.quantized() ? " with scales" : "");
+  }
+  if (cache.keys.stride(3) != 1 || cache.values.stride(3) != 1) {
+    fail_internal("paged attention: a row of the cache must be contiguous");
+  }
+  if (!cache.quantized()) return;
+  for (const at::Tensor* scales : {&cache.key_scales, &cache.value_scales}) {
+    if (scales->defined() && scales->scalar_type() == at::kFloat && scales->is_contiguous() &&
+        scales->sizes() == cache.keys.sizes().slice(0, 3)) {
+      continue;
+    }
+    fail_internal("paged attention: scales of a cache {} must be contiguous float32 [{}, {}, {}]",
+                  shape(cache.keys), cache.keys.size(0), cache.keys.size(1), cache.keys.size(2));
+  }
+}
+
 void check_paged(const at::Tensor& x, const PagedKeyValues& cache, const Sequences& sequences,
                  const BlockTables& tables) {
   if (cache.keys.dim() != 4 || cache.keys.sizes() != cache.values.sizes() || x.dim() != 3 ||
@@ -61,14 +82,7 @@ void check_paged(const at::Tensor& x, const PagedKeyValues& cache, const Sequenc
         "key/value heads, block_size, head_dim]",
         shape(x), shape(cache.keys), shape(cache.values));
   }
-  if (x.scalar_type() != cache.keys.scalar_type() ||
-      x.scalar_type() != cache.values.scalar_type()) {
-    fail_internal("paged attention: rows are {} but the cache is {}",
-                  c10::toString(x.scalar_type()), c10::toString(cache.keys.scalar_type()));
-  }
-  if (cache.keys.stride(3) != 1 || cache.values.stride(3) != 1) {
-    fail_internal("paged attention: a row of the cache must be contiguous");
-  }
+  check_cache_types(x.scalar_type(), cache);
   check_sequences(sequences, x.size(0));
   const std::int64_t n = sequences.count();
   if (tables.blocks.dim() != 2 || tables.blocks.scalar_type() != at::kInt ||

@@ -13,6 +13,9 @@ void check_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
 void check_paged(const at::Tensor& x, const PagedKeyValues& cache, const Sequences& sequences,
                  const BlockTables& tables);
 
+/// The cache is of the rows' type, or of int8 with scales.
+void check_cache_types(at::ScalarType type, const PagedKeyValues& cache);
+
 /// k and v [tokens, kv_heads, d] have the cache's heads.
 void check_paged_heads(const at::Tensor& k, const at::Tensor& v, const PagedKeyValues& cache);
 

@@ -70,11 +70,33 @@ std::pair<at::Tensor, at::Tensor> places(const BlockTables& tables, std::int64_t
   return {block, position.remainder(block_size)};
 }
 
-/// Rows [0, context) of one sequence, [context, kv_heads, d].
+/// Rows [0, context) of one sequence, [context, kv_heads, d] or, of scales, [context, kv_heads].
 at::Tensor gather(const at::Tensor& cache, const BlockTables& tables, std::int64_t i) {
   const auto [block, row] = places(tables, i, 0, tables.context_lengths[i], cache.size(2));
   const at::Tensor rows = cache.transpose(1, 2).flatten(0, 1);  // [blocks * block_size, ...]
   return rows.index_select(0, (block * cache.size(2) + row).to(cache.device()));
+}
+
+/// The same as they were before they were quantized, to rounding.
+at::Tensor gather(const at::Tensor& cache, const at::Tensor& scales, const BlockTables& tables,
+                  std::int64_t i, at::ScalarType type) {
+  const at::Tensor rows = gather(cache, tables, i);
+  if (!scales.defined()) return rows;
+  return (rows.to(at::kFloat) * gather(scales, tables, i).unsqueeze(2)).to(type);
+}
+
+/// Integers and scales of rows [tokens, kv_heads, d], as store_key_values says.
+std::pair<at::Tensor, at::Tensor> quantize(const at::Tensor& rows) {
+  const at::Tensor wide = rows.to(at::kFloat);
+  const at::Tensor most = wide.abs().amax(2);
+  const at::Tensor usable = (most > 1e-30).logical_and(most.isfinite());
+  const at::Tensor integers =
+      (wide * (127 / most).unsqueeze(2)).round().masked_fill(usable.logical_not().unsqueeze(2), 0);
+  const at::Tensor scales =
+      (most / 127)
+          .masked_fill(most <= 1e-30, 0)
+          .masked_fill(most.isfinite().logical_not(), std::numeric_limits<double>::quiet_NaN());
+  return {integers.to(at::kChar), scales};
 }
 
 }  // namespace
@@ -99,13 +121,20 @@ void store_key_values(const at::Tensor& k, const at::Tensor& v, const Sequences&
     if (length == 0) continue;
     const std::int64_t context = tables.context_lengths[i];
     const auto place = places(tables, i, context - length, context, cache.block_size());
-    const auto store = [&](const at::Tensor& into, const at::Tensor& from) {
+    const auto put = [&](const at::Tensor& into, const at::Tensor& from) {
       at::Tensor rows = into.transpose(1, 2);  // [blocks, block_size, kv_heads, d]
-      rows.index_put_({place.first.to(into.device()), place.second.to(into.device())},
-                      from.narrow(0, sequences.cu_seqlens[i], length));
+      rows.index_put_({place.first.to(into.device()), place.second.to(into.device())}, from);
     };
-    store(cache.keys, k);
-    store(cache.values, v);
+    const auto store = [&](const at::Tensor& into, const at::Tensor& scales,
+                           const at::Tensor& from) {
+      const at::Tensor rows = from.narrow(0, sequences.cu_seqlens[i], length);
+      if (!scales.defined()) return put(into, rows);
+      const auto [integers, their_scales] = quantize(rows);
+      put(into, integers);
+      put(scales, their_scales);
+    };
+    store(cache.keys, cache.key_scales, k);
+    store(cache.values, cache.value_scales, v);
   }
 }
 
@@ -116,8 +145,10 @@ at::Tensor paged_attention(const at::Tensor& q, const PagedKeyValues& cache,
   for (std::int64_t i = 0; i < sequences.count(); ++i) {
     const std::int64_t length = sequences.length(i);
     if (length == 0) continue;
+    const at::ScalarType type = q.scalar_type();
     outputs.push_back(attend(q.narrow(0, sequences.cu_seqlens[i], length),
-                             gather(cache.keys, tables, i), gather(cache.values, tables, i),
+                             gather(cache.keys, cache.key_scales, tables, i, type),
+                             gather(cache.values, cache.value_scales, tables, i, type),
                              tables.context_lengths[i] - length, options));
   }
   return outputs.empty() ? at::empty_like(q) : at::cat(outputs);

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "ops/attention_checks.h"
 #include "ops/checks.h"
 #include "ops/cpu/decode_attention.h"
 #include "ops/cpu/decode_crew.h"
@@ -156,6 +157,7 @@ class DecoderStack::Run {
         output_rows_(output_rows),
         bfloat16_(stack.type_ == at::kBFloat16),
         kernels_(cpu::linear_kernels(bfloat16_)),
+        attention_kernels_(cpu::attention_kernels(bfloat16_)),
         tokens_(sequences.tokens()),
         threads_(at::in_parallel_region() ? 1 : at::get_num_threads()) {
     const DecoderShape& shape = stack.shape_;
@@ -285,7 +287,7 @@ class DecoderStack::Run {
   }
 
   /// Head norms and rotation of this step's queries and keys, and the keys and values to their
-  /// places in the cache.
+  /// places in the cache, quantized where it is.
   void place_heads(cpu::CrewMember& member, const Layer& layer, const PagedKeyValues& cache) const {
     const Part part(member, "tigerbot::step_rope");
     const DecoderShape& shape = stack_.shape_;
@@ -295,6 +297,8 @@ class DecoderStack::Run {
     const auto head_bytes = static_cast<std::size_t>(d * heads_.size);
     auto* keys = static_cast<std::byte*>(cache.keys.data_ptr());
     auto* values = static_cast<std::byte*>(cache.values.data_ptr());
+    float* key_scales = cache.quantized() ? cache.key_scales.data_ptr<float>() : nullptr;
+    float* value_scales = cache.quantized() ? cache.value_scales.data_ptr<float>() : nullptr;
     const auto* positions = sequences_.positions.const_data_ptr<std::int32_t>();
     const auto* blocks = tables_.blocks.const_data_ptr<std::int32_t>();
     over_rows(member, tokens_, [&](std::int64_t row) {
@@ -311,11 +315,21 @@ class DecoderStack::Run {
           blocks[row_sequence_[static_cast<std::size_t>(row)] * tables_.blocks.stride(0) +
                  position / block_size_];
       for (std::int64_t h = 0; h < shape.kv_heads; ++h) {
+        const std::byte* key = heads_.at(row, (shape.heads + h) * d);
+        const std::byte* value = heads_.at(row, (shape.heads + shape.kv_heads + h) * d);
         const std::int64_t place =
-            ((block * shape.kv_heads + h) * block_size_ + position % block_size_) * d * heads_.size;
-        std::memcpy(keys + place, heads_.at(row, (shape.heads + h) * d), head_bytes);
-        std::memcpy(values + place, heads_.at(row, (shape.heads + shape.kv_heads + h) * d),
-                    head_bytes);
+            (block * shape.kv_heads + h) * block_size_ + position % block_size_;
+        if (cache.quantized()) {
+          const auto quantize = [&](const std::byte* head, std::byte* into) {
+            return attention_kernels_.quantize(head, static_cast<int>(d),
+                                               reinterpret_cast<std::int8_t*>(into + place * d));
+          };
+          key_scales[place] = quantize(key, keys);
+          value_scales[place] = quantize(value, values);
+        } else {
+          std::memcpy(keys + place * d * heads_.size, key, head_bytes);
+          std::memcpy(values + place * d * heads_.size, value, head_bytes);
+        }
       }
     });
   }
@@ -379,6 +393,7 @@ class DecoderStack::Run {
   const std::optional<std::vector<std::int64_t>>& output_rows_;
   bool bfloat16_;
   const cpu::LinearKernels& kernels_;
+  const cpu::AttentionKernels& attention_kernels_;
   std::int64_t tokens_;
   std::int64_t threads_;
   std::int64_t block_size_ = 1;
@@ -413,11 +428,9 @@ at::Tensor DecoderStack::step(const at::Tensor& embeddings, const RopeAngles& an
     for (const at::Tensor* side : {&cache.keys, &cache.values}) {
       check_shape("decode step", "cache", *side,
                   {-1, shape_.kv_heads, caches.front().block_size(), shape_.head_dim});
-      if (side->scalar_type() != type_ || !side->is_contiguous()) {
-        fail("decode step: the cache is {} but the weights are {}", describe(*side),
-             c10::toString(type_));
-      }
+      if (!side->is_contiguous()) fail("decode step: the cache must be contiguous");
     }
+    check_cache_types(type_, cache);
   }
   for (std::int64_t s = 0; s < sequences.count(); ++s) {
     const std::int64_t context = tables.context_lengths[static_cast<std::size_t>(s)];

@@ -51,7 +51,8 @@ class DecoderStack {
                const DecoderShape& shape);
 
   /// For each layer x += output(attention(rope(norm(x)))); x += down(swiglu(norm(x))); then the
-  /// final norm. Stores this step's keys and values in the cache as store_key_values does.
+  /// final norm. Stores this step's keys and values in the cache as store_key_values does,
+  /// quantized where the cache is.
   ///
   /// embeddings [tokens, hidden]; angles of each token, for the half-split rotation; caches: one
   /// for each layer; output_rows: the rows whose final states are wanted, in increasing order

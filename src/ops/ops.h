@@ -74,7 +74,10 @@ struct AttentionOptions {
 at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                      const Sequences& sequences, const AttentionOptions& options = {});
 
-/// Writes this step's keys and values [tokens, kv_heads, d] to their places in the cache.
+/// Writes this step's keys and values [tokens, kv_heads, d] to their places in the cache, quantized
+/// where the cache is: scale = max |x| / 127 of each token and head, integers round(x / scale).
+/// A head without values above 1e-30 becomes zero, one that is not finite stays so (its scale is
+/// NaN).
 void store_key_values(const at::Tensor& k, const at::Tensor& v, const Sequences& sequences,
                       const BlockTables& tables, const PagedKeyValues& cache);
 

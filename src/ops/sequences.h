@@ -38,11 +38,16 @@ struct BlockTables {
 };
 
 /// One layer's part of a paged key/value cache, both [num_blocks, num_key_value_heads, block_size,
-/// head_dim]: the tokens of a block and head are contiguous.
+/// head_dim]: the tokens of a block and head are contiguous. In the type of the activations; or
+/// quantized to int8 with a scale for each token and head: a row is scale * its integers.
 struct PagedKeyValues {
   at::Tensor keys;
   at::Tensor values;
+  /// float32 [num_blocks, num_key_value_heads, block_size], contiguous; undefined unless quantized.
+  at::Tensor key_scales{};
+  at::Tensor value_scales{};
 
+  bool quantized() const { return key_scales.defined(); }
   std::int64_t block_size() const { return keys.size(2); }
 };
 

@@ -63,6 +63,7 @@ void ServeOptions::check() const {
   if (!(queue_timeout >= 0 && queue_timeout <= 86400)) {
     fail("--queue-timeout must be from 0 (no limit) to 86400 seconds");
   }
+  parse_kv_cache_dtype(kv_cache_dtype);
   parse_rope_scaling(rope_scaling);
   if (!(rope_factor >= 1 && rope_factor <= 1024)) fail("--rope-factor must be from 1 to 1024");
   if (temperature != -1 && !(temperature >= 0 && temperature <= 2)) {
@@ -125,6 +126,8 @@ std::vector<Setting> settings(ServeOptions& o) {
       {"write-timeout", &o.write_timeout, "Seconds for a client to take 64 KiB of its answer"},
       {"drain-timeout", &o.drain_timeout, "Seconds for running answers to end after SIGTERM"},
       {"cache-tokens", &o.cache_tokens, "Tokens that the key/value cache holds (0: by memory)"},
+      {"kv-cache-dtype", &o.kv_cache_dtype,
+       "How it keeps them: auto (the model's type), or int8 (8 bits, about half the memory)"},
       {"prefill-chunk", &o.prefill_chunk, "Prompt tokens of a step"},
       {"max-running", &o.max_running, "Answers that are made together"},
       {"max-waiting", &o.max_waiting, "Answers that may wait (503)"},

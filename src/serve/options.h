@@ -35,6 +35,7 @@ struct ServeOptions {
   double drain_timeout = 30;
 
   std::int64_t cache_tokens = 0;
+  std::string kv_cache_dtype = "auto";
   std::int64_t prefill_chunk = 512;
   std::int64_t max_running = 64;
   std::int64_t max_waiting = 1024;

@@ -92,7 +92,8 @@ std::int64_t default_cache_tokens(const ModelConfig& config, const ServeOptions&
   }
   const std::int64_t useful =
       std::max<std::int64_t>(context, std::min<std::int64_t>(context, 2048) * options.max_running);
-  const auto bytes = KeyValueCache::bytes_per_token(config, at::kBFloat16);
+  const auto bytes = KeyValueCache::bytes_per_token(
+      config, parse_kv_cache_dtype(options.kv_cache_dtype).value_or(at::kBFloat16));
   const auto room =
       static_cast<std::int64_t>(available_memory() / 4) / std::max<std::int64_t>(bytes, 1);
   return std::max<std::int64_t>(std::min(useful, room), 1024);
@@ -118,6 +119,7 @@ void load_models(Service& service, const ServeOptions& options) {
     EngineOptions& engine = serving.engine;
     engine.cache_tokens =
         options.cache_tokens > 0 ? options.cache_tokens : default_cache_tokens(config, options);
+    engine.cache_dtype = parse_kv_cache_dtype(options.kv_cache_dtype);
     engine.prefill_chunk = options.prefill_chunk;
     engine.max_sequences = options.max_running;
     engine.max_waiting = options.max_waiting;

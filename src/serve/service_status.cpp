@@ -82,6 +82,8 @@ Reply Service::metrics(const HttpRequest&) {
                       "Free blocks that still hold prompts, for others that begin alike",
                       cached_blocks),
       TIGERBOT_NUMBER("cache_block_tokens", "gauge", "Tokens of a block", block_size),
+      TIGERBOT_NUMBER("cache_block_bytes", "gauge", "Bytes of a block, over all layers",
+                      block_bytes),
       TIGERBOT_NUMBER("cache_tokens_stored", "gauge", "Tokens that running answers hold",
                       stored_tokens),
       TIGERBOT_NUMBER("cache_tokens_held", "gauge", "Room in the blocks of running answers",

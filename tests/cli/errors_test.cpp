@@ -35,6 +35,16 @@ TEST(CommandLine, MistakesAreOneLineWithTheNearestWord) {
   expect_mistake({"generate", kModel, "--prompt", "x", "--top-p", "1.5"}, "--top-p must be");
   expect_mistake({"generate", kModel, "--prompt", "x", "--dtype", "int3"}, "int3");
   expect_mistake({"generate", kModel, "--prompt", "x", "--device", "tpu"}, "tpu");
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"generate", kModel, "--prompt", "x"},
+        {"chat", kModel},
+        {"bench", kModel},
+        {"serve", kModel},
+        {"eval", kModel, "--perplexity", "x"}}) {
+    std::vector<std::string> arguments = command;
+    arguments.insert(arguments.end(), {"--kv-cache-dtype", "fp8"});
+    expect_mistake(arguments, "--kv-cache-dtype: \"fp8\" is not one of auto");
+  }
   expect_mistake({"generate", kModel, "--prompt", "x", "--threads", "-2"}, "--threads");
   expect_mistake({"generate", kModel, "--prompt", "x", "--output", "y"}, "--output goes with");
   expect_mistake({"generate", kModel, "--prompt", "x", "--system", "y", "--raw"}, "--raw");

@@ -37,5 +37,29 @@ TEST(Eval, NextTokenAccuracyIsCountedByRowSourceAndLanguage) {
   EXPECT_NE(sampled.out.find("all "), std::string::npos) << sampled.out;
 }
 
+TEST(Eval, PerplexityThroughACacheIsThatOfGeneration) {
+  const TemporaryFolder folder;
+  std::string text;
+  for (int i = 0; i < 12; ++i) {
+    text += "Chapter " + std::to_string(i) + ". The sun rose over the hills, and the birds sang. ";
+  }
+  write_all(folder / "text.txt", text);
+  const auto nll = [&](const std::vector<std::string>& flags) {
+    std::vector<std::string> arguments = {
+        "eval", kModel, "--perplexity", folder / "text.txt", "--json", "--context", "64"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    const ProgramResult result = run_tigerbot(arguments);
+    EXPECT_EQ(result.status, 0) << result.err;
+    const auto json = nlohmann::json::parse(result.out);
+    return json["nll"].get<double>() / json["tokens"].get<double>();
+  };
+  const double whole = nll({});
+  const double cached = nll({"--kv-cache-dtype", "auto"});
+  const double quantized = nll({"--kv-cache-dtype", "int8"});
+  EXPECT_NEAR(cached, whole, 0.01);
+  EXPECT_NE(quantized, cached);
+  EXPECT_NEAR(quantized, cached, 0.02);
+}
+
 }  // namespace
 }  // namespace tigerbot

@@ -118,6 +118,26 @@ TEST(Chat, WithoutATerminalItReadsQuestionsAndCommands) {
   EXPECT_EQ(saved["messages"][1]["role"], "assistant");
 }
 
+TEST(Generate, AQuantizedCacheGivesTheSameAnswerAloneAndAmongOthers) {
+  const TemporaryFolder folder;
+  write_all(folder / "in.jsonl", R"({"prompt": "Count: one, two,"}
+{"prompt": "How do I list files in Linux?"}
+)");
+  const std::vector<std::string> flags = {"--kv-cache-dtype", "int8", "--temperature", "0",
+                                          "--max-new-tokens", "8",    "--json"};
+  const auto with_flags = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    return run_tigerbot(arguments);
+  };
+  const ProgramResult alone =
+      with_flags({"generate", kModel, "--prompt", "How do I list files in Linux?"});
+  ASSERT_EQ(alone.status, 0) << alone.err;
+  const ProgramResult both = with_flags(
+      {"generate", kModel, "--input", folder / "in.jsonl", "--output", folder / "out.jsonl"});
+  ASSERT_EQ(both.status, 0) << both.err;
+  EXPECT_EQ(read_rows(folder / "out.jsonl")[1]["text"], Json::parse(alone.out)["text"]);
+}
+
 TEST(Generate, RopeScalingTakesPromptsPastTheTrainedLength) {
   const TemporaryFolder folder;
   write_tiny_model(folder / "tiny", "{{ messages[-1]['content'] }}");  // trained on 64 tokens

@@ -7,6 +7,8 @@
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "base/error.h"
@@ -236,6 +238,72 @@ TEST(KeyValueCache, CopiesABlockInAllLayers) {
     EXPECT_EQ(layer.keys.select(0, 1).max().item().toDouble(), 1);
   }
   EXPECT_EQ(KeyValueCache::bytes_per_token(tiny_config(), at::kBFloat16), 2 * 2 * 16 * 2);
+}
+
+TEST(KeyValueCache, CopiesABlockWithItsScales) {
+  const KeyValueCache cache(tiny_config(), 3, 4, at::kChar, at::kCPU);
+  for (const PagedKeyValues& layer : cache.layers()) {
+    ASSERT_TRUE(layer.quantized());
+    for (const at::Tensor& part :
+         {layer.keys, layer.values, layer.key_scales, layer.value_scales}) {
+      part.fill_(1);
+      part.select(0, 0).fill_(3);
+    }
+  }
+  cache.copy_block(0, 2);
+  for (const PagedKeyValues& layer : cache.layers()) {
+    for (const at::Tensor& part :
+         {layer.keys, layer.values, layer.key_scales, layer.value_scales}) {
+      EXPECT_EQ(part.select(0, 2).min().item().toDouble(), 3);
+      EXPECT_EQ(part.select(0, 1).max().item().toDouble(), 1);
+    }
+  }
+  EXPECT_EQ(KeyValueCache::bytes_per_token(tiny_config(), at::kChar), 2 * 2 * (16 + 4));
+}
+
+TEST(KeyValueCache, TakesTheNamesOfItsTypes) {
+  EXPECT_EQ(parse_kv_cache_dtype("auto"), std::nullopt);
+  EXPECT_EQ(parse_kv_cache_dtype("int8"), at::kChar);
+  EXPECT_THROW(parse_kv_cache_dtype("fp8"), Error);
+}
+
+TEST(Engine, StatisticsSayHowLargeABlockIs) {
+  const auto decoder = tiny_decoder();
+  const CharacterTokenizer tokenizer;
+  EngineOptions options;
+  options.block_size = 8;
+  EXPECT_EQ(Engine(*decoder, tokenizer, options).statistics().block_bytes, 8 * 2 * 2 * 16 * 4);
+  options.cache_dtype = at::kChar;
+  EXPECT_EQ(Engine(*decoder, tokenizer, options).statistics().block_bytes, 8 * 2 * 2 * (16 + 4));
+}
+
+TEST(Engine, AQuantizedCacheSaysNearlyTheSame) {
+  const auto decoder = tiny_decoder();
+  GenerationRequest request = request_of("The quick brown fox jumps over", 1);
+  request.logprobs = 97;
+  EngineOptions options;
+  const auto logprobs = [&] {
+    const CharacterTokenizer tokenizer;
+    Engine engine(*decoder, tokenizer, options);
+    std::map<TokenId, float> of;
+    engine.submit(request, [&](const GenerationUpdate& update) {
+      for (const TokenLogprobs& token : update.logprobs) {
+        for (const auto& [id, logprob] : token.top) of[id] = logprob;
+      }
+    });
+    engine.run();
+    EXPECT_EQ(of.size(), 97U);
+    return of;
+  };
+  const auto exact = logprobs();
+  options.cache_dtype = at::kChar;
+  const auto quantized = logprobs();
+  float largest = 0;
+  for (const auto& [id, logprob] : exact) {
+    largest = std::max(largest, std::abs(logprob - quantized.at(id)));
+  }
+  EXPECT_GT(largest, 0);  // it is quantized
+  EXPECT_LT(largest, 0.2);
 }
 
 }  // namespace

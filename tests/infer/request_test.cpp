@@ -37,9 +37,13 @@ TEST_F(Requests, SeveralAnswersAreThoseOfTheirStreams) {
   request.sampling.temperature = 1.0;
   request.sampling.seed = 5;
   request.n = 5;
-  for (const std::int64_t seats : {64, 2}) {  // all together, or some put off at once
+  // All together, or some put off at once; copies of blocks that are quantized, too.
+  for (const auto& [seats, cache_dtype] :
+       {std::pair<std::int64_t, std::optional<at::ScalarType>>(64, {}), {2, {}}, {64, at::kChar}}) {
     Listening listening;
     EngineOptions options;
+    options.cache_dtype = cache_dtype;
+    const EngineOptions plain = options;
     options.max_sequences = seats;
     options.observer = listening.observer();
     Engine engine(*decoder_, tokenizer_, options);
@@ -49,7 +53,7 @@ TEST_F(Requests, SeveralAnswersAreThoseOfTheirStreams) {
       GenerationRequest single = request;
       single.n = 1;
       single.sampling.stream += static_cast<std::uint64_t>(i);
-      const Told alone = answer(single);
+      const Told alone = run_engine(*decoder_, tokenizer_, {single}, plain).front();
       const Told told = listening.answer(id, i);
       EXPECT_EQ(told.tokens, alone.tokens) << i << " of " << seats;
       EXPECT_EQ(told.logits, alone.logits) << i << " of " << seats;

@@ -20,6 +20,7 @@ struct Model {
   ModelConfig::Family family;
   at::ScalarType dtype;
   bool quantized = false;
+  std::optional<at::ScalarType> cache_dtype{};
 };
 
 class SameAnswer : public testing::TestWithParam<Model> {
@@ -84,7 +85,9 @@ TEST_P(SameAnswer, AmongAHundredOthersHoweverTheyAreComputed) {
   const std::vector<GenerationRequest> requests = different_requests(100);
   std::vector<Told> alone;
   for (const GenerationRequest& request : requests) {
-    alone.push_back(run_engine(*decoder, tokenizer, {request}).front());
+    EngineOptions options;
+    options.cache_dtype = GetParam().cache_dtype;
+    alone.push_back(run_engine(*decoder, tokenizer, {request}, options).front());
   }
   struct Way {
     std::string name;
@@ -109,7 +112,8 @@ TEST_P(SameAnswer, AmongAHundredOthersHoweverTheyAreComputed) {
   ways[5].name = "one at a time";
   ways[5].options.max_sequences = 1;
   ways[5].options.prompt_lookup = 5;
-  for (const Way& way : ways) {
+  for (Way& way : ways) {
+    way.options.cache_dtype = GetParam().cache_dtype;
     const std::vector<Told> together = run_engine(*decoder, tokenizer, requests, way.options);
     for (std::size_t i = 0; i < requests.size(); ++i) {
       expect_equal(together[i], alone[i], way.name + ", request " + std::to_string(i));
@@ -122,9 +126,11 @@ TEST_P(SameAnswer, OnOneThreadAsOnSeveral) {
   const auto decoder = SameAnswer::decoder();
   const CharacterTokenizer tokenizer;
   const std::vector<GenerationRequest> requests = different_requests(20);
-  const std::vector<Told> several = run_engine(*decoder, tokenizer, requests);
+  EngineOptions options;
+  options.cache_dtype = GetParam().cache_dtype;
+  const std::vector<Told> several = run_engine(*decoder, tokenizer, requests, options);
   const OneThread one_thread;
-  const std::vector<Told> one = run_engine(*decoder, tokenizer, requests);
+  const std::vector<Told> one = run_engine(*decoder, tokenizer, requests, options);
   for (std::size_t i = 0; i < requests.size(); ++i) {
     expect_equal(one[i], several[i], std::to_string(i));
   }
@@ -132,11 +138,16 @@ TEST_P(SameAnswer, OnOneThreadAsOnSeveral) {
 
 INSTANTIATE_TEST_SUITE_P(
     Models, SameAnswer,
-    testing::Values(Model{"LlamaFloat32", ModelConfig::Family::kLlama, at::kFloat},
-                    Model{"LlamaBfloat16", ModelConfig::Family::kLlama, at::kBFloat16},
-                    Model{"LlamaFourBit", ModelConfig::Family::kLlama, at::kBFloat16, true},
-                    Model{"BloomFloat32", ModelConfig::Family::kBloom, at::kFloat},
-                    Model{"BloomBfloat16", ModelConfig::Family::kBloom, at::kBFloat16}),
+    testing::Values(
+        Model{"LlamaFloat32", ModelConfig::Family::kLlama, at::kFloat},
+        Model{"LlamaBfloat16", ModelConfig::Family::kLlama, at::kBFloat16},
+        Model{"LlamaFourBit", ModelConfig::Family::kLlama, at::kBFloat16, true},
+        Model{"LlamaFloat32CacheInt8", ModelConfig::Family::kLlama, at::kFloat, false, at::kChar},
+        Model{"LlamaFourBitCacheInt8", ModelConfig::Family::kLlama, at::kBFloat16, true, at::kChar},
+        Model{"BloomBfloat16CacheInt8", ModelConfig::Family::kBloom, at::kBFloat16, false,
+              at::kChar},
+        Model{"BloomFloat32", ModelConfig::Family::kBloom, at::kFloat},
+        Model{"BloomBfloat16", ModelConfig::Family::kBloom, at::kBFloat16}),
     [](const testing::TestParamInfo<Model>& info) { return info.param.name; });
 
 TEST(SameAnswerOfSmolLm2, AmongOthersCachedOrPutOff) {

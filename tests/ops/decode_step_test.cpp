@@ -10,6 +10,7 @@
 #include <cmath>
 #include <numeric>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 #include "base/error.h"
@@ -30,6 +31,7 @@ struct Model {
   std::vector<ops::DecoderLayer> layers;
   at::Tensor final_norm;
   at::ScalarType type = at::kFloat;
+  bool quantized_cache = false;
 };
 
 struct ModelOptions {
@@ -40,6 +42,7 @@ struct ModelOptions {
   Groups groups = Groups::kInOrder;
   bool head_norms = false;
   std::int64_t sliding_window = 0;
+  bool quantized_cache = false;
 };
 
 Model make_model(const ModelOptions& options) {
@@ -48,6 +51,7 @@ Model make_model(const ModelOptions& options) {
   model.shape = {options.heads, options.kv_heads, options.head_dim, 1e-5, std::nullopt};
   model.hidden = options.hidden;
   model.type = options.type;
+  model.quantized_cache = options.quantized_cache;
   const auto weight = [&](std::int64_t out, std::int64_t in) -> ops::LayerWeight {
     if (options.quantized) {
       ops::QuantizedParts parts = random_parts(4, out, in, 32, options.groups);
@@ -97,6 +101,17 @@ constexpr std::int64_t kBlocks = 100;
 std::vector<PagedKeyValues> make_cache(const Model& model) {
   std::vector<PagedKeyValues> caches;
   for (std::size_t i = 0; i < model.layers.size(); ++i) {
+    if (model.quantized_cache) {
+      const auto integers = [&] {
+        return at::full({kBlocks, model.shape.kv_heads, kBlockSize, model.shape.head_dim}, 99,
+                        at::kChar);
+      };
+      const auto scales = [&] {
+        return at::full({kBlocks, model.shape.kv_heads, kBlockSize}, std::nan(""), at::kFloat);
+      };
+      caches.push_back({integers(), integers(), scales(), scales()});
+      continue;
+    }
     const auto empty = [&] {
       return at::full({kBlocks, model.shape.kv_heads, kBlockSize, model.shape.head_dim},
                       std::nan(""), model.type);
@@ -247,6 +262,22 @@ TEST(DecodeStep, TakesQuantizedWeights) {
                        0.13);
 }
 
+TEST(DecodeStep, TakesAQuantizedCache) {
+  // A head that is rounded otherwise in its last bit may be quantized to the next integer.
+  expect_like_composed({.quantized_cache = true}, 0.02);
+  expect_like_composed({.biases = true, .sliding_window = 9, .quantized_cache = true}, 0.02);
+  expect_like_composed({.type = at::kBFloat16, .quantized_cache = true}, 0.15);
+  expect_like_composed({.type = at::kBFloat16,
+                        .heads = 3,
+                        .kv_heads = 1,
+                        .head_dim = 10,
+                        .hidden = 37,
+                        .intermediate = 51,
+                        .quantized = true,
+                        .quantized_cache = true},
+                       0.15);
+}
+
 TEST(DecodeStep, QuantizedWeightsWithFloat32NormsAreNotItsOwn) {
   const Model model = make_model({.type = at::kFloat, .quantized = true});
   EXPECT_FALSE(ops::DecoderStack::applies(model.layers));
@@ -280,9 +311,15 @@ TEST(DecodeStep, EveryInstructionSetAgrees) {
 }
 
 TEST(DecodeStep, ASequenceHasTheSameBitsAloneAndAmongOthersAndInChunks) {
-  for (const auto& [type, quantized] :
-       {std::pair(at::kFloat, false), {at::kBFloat16, false}, {at::kBFloat16, true}}) {
-    const Model model = make_model({.type = type, .quantized = quantized, .sliding_window = 11});
+  for (const auto& [type, quantized, quantized_cache] : {std::tuple(at::kFloat, false, false),
+                                                         {at::kBFloat16, false, false},
+                                                         {at::kBFloat16, true, false},
+                                                         {at::kFloat, false, true},
+                                                         {at::kBFloat16, true, true}}) {
+    const Model model = make_model({.type = type,
+                                    .quantized = quantized,
+                                    .sliding_window = 11,
+                                    .quantized_cache = quantized_cache});
     const ops::DecoderStack stack(model.layers, model.final_norm, model.shape);
     const at::Tensor x = embeddings(model, 50);
     const std::vector<PagedKeyValues> alone_cache = make_cache(model);
@@ -371,6 +408,9 @@ TEST(DecodeStep, WrongInputsAreNamed) {
   EXPECT_THROW(run(model, stack, at::ones({4, 50}), step, caches), Error);
   EXPECT_THROW(run(model, stack, at::ones({3, 50}, at::kBFloat16), step, caches), Error);
   EXPECT_THROW(run(model, stack, at::ones({3, 50}), step, {caches[0]}), Error);
+  std::vector<PagedKeyValues> without_scales = caches;
+  for (PagedKeyValues& cache : without_scales) cache.keys = cache.keys.to(at::kChar);
+  EXPECT_THROW(run(model, stack, at::ones({3, 50}), step, without_scales), Error);
   EXPECT_THROW(run(model, stack, at::ones({3, 50}), step, caches, std::vector<std::int64_t>{1, 1}),
                Error);
   EXPECT_THROW(run(model, stack, at::ones({3, 50}), step, caches, std::vector<std::int64_t>{3}),

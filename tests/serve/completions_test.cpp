@@ -312,6 +312,30 @@ TEST(Completions, ManyAtOnceSayWhatEachSaysAlone) {
   for (int i = 0; i < kClients; ++i) EXPECT_EQ(together[i].get(), alone[i]) << i;
 }
 
+TEST(Completions, AQuantizedCacheIsSmallerAndSaysTheSameEachTime) {
+  ServedModel::Options options;
+  options.engine.cache_dtype = at::kChar;
+  ServedModel served(options);
+  ServedModel plain;
+  const Json body = {{"messages", {{{"role", "user"}, {"content", std::string(70, 'b')}}}},
+                     {"max_tokens", 24},
+                     {"seed", 3},
+                     {"n", 3}};
+  const ClientAnswer first = served.chat(body);
+  ASSERT_EQ(first.status, 200) << first.body;
+  served.wait_until_idle();
+  EXPECT_EQ(served.metric("tigerbot_prompt_tokens_cached_total"), 0);
+  // The second time the prompt is found in the cache.
+  EXPECT_EQ(served.chat(body).json()["choices"], first.json()["choices"]);
+  served.wait_until_idle();
+  EXPECT_GT(served.metric("tigerbot_prompt_tokens_cached_total"), 0);
+  EXPECT_EQ(plain.chat(body).status, 200);
+  plain.wait_until_idle();
+  // 32 tokens, two layers, keys and values of one head of 16: float32, or 8 bits and a scale.
+  EXPECT_EQ(plain.metric("tigerbot_cache_block_bytes"), 32 * 2 * 2 * 16 * 4);
+  EXPECT_EQ(served.metric("tigerbot_cache_block_bytes"), 32 * 2 * 2 * (16 + 4));
+}
+
 TEST(Completions, AClientThatGoesAwayFreesItsBlocks) {
   ServedModel served;
   const double free = served.metric("tigerbot_cache_blocks_free");

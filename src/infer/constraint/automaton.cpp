@@ -14,11 +14,17 @@ StateId Automaton::state_of(ExprId expression) {
   if (expression == kNothing) return kDead;
   const auto [found, added] =
       state_ids_.try_emplace(expression, static_cast<StateId>(states_.size()));
-  if (added) states_.push_back({expression, nullptr});
+  if (added) states_.push_back({.expression = expression});
   return found->second;
 }
 
 void Automaton::build(StateId state) {
+  if (const auto literal = grammar_.pool->literal_step(expression(state))) {
+    const StateId next = state_of(literal->rest);
+    states_[static_cast<std::size_t>(state)].next = next;
+    states_[static_cast<std::size_t>(state)].only = literal->byte;
+    return;
+  }
   if (++built_ > kMaxBuiltStates) {
     fail("the answer's grammar needs more than {} states; use simpler patterns", kMaxBuiltStates);
   }
@@ -99,6 +105,24 @@ StateId Automaton::after(std::int32_t frame, std::int32_t closed) {
   const StateId state = state_of(grammar_.pool->either(next));
   after_.emplace(key, state);
   return state;
+}
+
+std::vector<Automaton::Sequel> Automaton::sequels(StateId state) {
+  std::vector<Sequel> found;
+  for (const ExpressionPool::Sequel& one : grammar_.pool->sequels(expression(state))) {
+    found.push_back({one.head == kEmpty ? kDead : state_of(one.head), state_of(one.rest)});
+  }
+  return found;
+}
+
+ByteSet Automaton::first_bytes(StateId state) {
+  ByteSet bytes;
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    if (step(state, static_cast<unsigned char>(byte)) != kDead) {
+      bytes = bytes | ByteSet::range(byte, byte);
+    }
+  }
+  return bytes;
 }
 
 StateId Automaton::shortened(StateId state, std::int64_t length) {

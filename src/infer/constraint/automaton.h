@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -35,9 +36,15 @@ class Automaton {
 
   StateId start() const { return start_; }
   Action step(StateId state, unsigned char byte) {
-    State& s = states_[static_cast<std::size_t>(state)];
-    if (!s.actions) build(state);
-    return states_[static_cast<std::size_t>(state)].actions->at[byte];
+    const State* s = &states_[static_cast<std::size_t>(state)];
+    if (!s->actions) {
+      if (s->only < 0) {
+        build(state);
+        s = &states_[static_cast<std::size_t>(state)];
+      }
+      if (s->only >= 0) return byte == s->only ? s->next : kDead;
+    }
+    return s->actions->at[byte];
   }
   /// The state after a container: `frame` was pushed when it opened, `closed` says what ended.
   StateId after(std::int32_t frame, std::int32_t closed);
@@ -46,6 +53,19 @@ class Automaton {
   bool may_end(StateId state) const { return grammar_.pool->nullable(expression(state)); }
   /// Whether it must.
   bool must_end(StateId state) const { return expression(state) == kEmpty; }
+
+  /// A state taken apart; see ExpressionPool::sequels. `head` is a state that knows nothing of what
+  /// follows, kDead where there is none.
+  struct Sequel {
+    StateId head;
+    StateId rest;
+  };
+  std::vector<Sequel> sequels(StateId state);
+  std::string description(StateId state) const {
+    return grammar_.pool->description(expression(state));
+  }
+  /// The bytes that `state` can go on with, brackets of the structure included.
+  ByteSet first_bytes(StateId state);
 
   /// A state with the same future for texts of at most `length` bytes, the same one for many.
   StateId shortened(StateId state, std::int64_t length);
@@ -59,9 +79,13 @@ class Automaton {
   struct Actions {
     Action at[256];
   };
+  /// What its bytes do is found when first asked for. Most states are within a literal, where one
+  /// byte goes on: they need no table.
   struct State {
     ExprId expression;
-    std::unique_ptr<Actions> actions;  // null: not asked for yet
+    std::int16_t only = -1;  // the one byte that goes on, or negative
+    Action next = kDead;     // where it leads
+    std::unique_ptr<Actions> actions{};
   };
   ExprId expression(StateId state) const {
     return states_[static_cast<std::size_t>(state)].expression;

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace tigerbot::constraint {
@@ -21,6 +22,17 @@ class ByteSet {
   bool contains(unsigned byte) const { return (words_[byte / 64] & bit(byte)) != 0; }
   bool empty() const { return (words_[0] | words_[1] | words_[2] | words_[3]) == 0; }
   const std::array<std::uint64_t, 4>& words() const { return words_; }
+  /// The byte of a set of one.
+  std::optional<unsigned char> only() const {
+    int count = 0;
+    unsigned byte = 0;
+    for (std::size_t i = 0; i < 4; ++i) {
+      count += std::popcount(words_[i]);
+      if (words_[i] != 0) byte = static_cast<unsigned>(64 * i) + std::countr_zero(words_[i]);
+    }
+    if (count != 1) return std::nullopt;
+    return static_cast<unsigned char>(byte);
+  }
 
   friend ByteSet operator|(ByteSet a, const ByteSet& b) {
     for (std::size_t i = 0; i < 4; ++i) a.words_[i] |= b.words_[i];

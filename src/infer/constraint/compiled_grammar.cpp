@@ -8,11 +8,13 @@
 namespace tigerbot::constraint {
 
 CompiledGrammar::CompiledGrammar(Grammar grammar, std::shared_ptr<const TokenTrie> trie,
+                                 std::shared_ptr<SharedWalks> walks,
                                  std::vector<std::int64_t> stop_token_ids)
     : trie_(std::move(trie)),
+      walks_(std::move(walks)),
       stop_token_ids_(std::move(stop_token_ids)),
       automaton_(std::move(grammar)),
-      masks_(automaton_, *trie_) {}
+      masks_(automaton_, *trie_, *walks_) {}
 
 bool CompiledGrammar::is_large() {
   const std::scoped_lock lock(mutex_);

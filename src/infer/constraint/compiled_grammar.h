@@ -14,8 +14,9 @@ namespace tigerbot::constraint {
 /// A grammar over one vocabulary, shared by all answers that keep to it.
 class CompiledGrammar {
  public:
+  /// `walks` are those of all grammars over `trie`.
   CompiledGrammar(Grammar grammar, std::shared_ptr<const TokenTrie> trie,
-                  std::vector<std::int64_t> stop_token_ids);
+                  std::shared_ptr<SharedWalks> walks, std::vector<std::int64_t> stop_token_ids);
 
   /// Whether answers have made it grow so much that the next ones are better off with a new one.
   bool is_large();
@@ -23,6 +24,7 @@ class CompiledGrammar {
  private:
   friend class GrammarConstraint;
   std::shared_ptr<const TokenTrie> trie_;
+  std::shared_ptr<SharedWalks> walks_;
   std::vector<std::int64_t> stop_token_ids_;
   std::mutex mutex_;  // for the automaton and the masks, which grow
   Automaton automaton_;

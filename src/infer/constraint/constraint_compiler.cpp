@@ -1,6 +1,7 @@
 #include "infer/constraint/constraint_compiler.h"
 
 #include "infer/constraint/compiled_grammar.h"
+#include "infer/constraint/shared_walks.h"
 
 namespace tigerbot {
 
@@ -19,6 +20,7 @@ std::string key_of(const AnswerFormat& format) {
 ConstraintCompiler::ConstraintCompiler(const Tokenizer& tokenizer,
                                        std::vector<std::int64_t> stop_token_ids)
     : trie_(std::make_shared<constraint::TokenTrie>(constraint::token_bytes(tokenizer))),
+      walks_(std::make_shared<constraint::SharedWalks>()),
       stop_token_ids_(std::move(stop_token_ids)) {}
 
 ConstraintCompiler::~ConstraintCompiler() = default;
@@ -37,8 +39,8 @@ std::shared_ptr<const TokenConstraint> ConstraintCompiler::compile(const AnswerF
     }
   }
   // Without the lock: a large schema must not hold up the others.
-  auto grammar =
-      std::make_shared<constraint::CompiledGrammar>(compile_format(format), trie_, stop_token_ids_);
+  auto grammar = std::make_shared<constraint::CompiledGrammar>(compile_format(format), trie_,
+                                                               walks_, stop_token_ids_);
   const std::scoped_lock lock(mutex_);
   if (!by_key_.contains(key)) {
     kept_.push_front({key, grammar});

@@ -17,7 +17,8 @@ namespace tigerbot {
 
 namespace constraint {
 class CompiledGrammar;
-}
+class SharedWalks;
+}  // namespace constraint
 
 /// Makes constraints for one model's tokens. Formats that were compiled lately are kept, with the
 /// masks that answers have asked for so far. Safe to use from many threads.
@@ -36,6 +37,7 @@ class ConstraintCompiler {
 
  private:
   std::shared_ptr<const constraint::TokenTrie> trie_;
+  std::shared_ptr<constraint::SharedWalks> walks_;
   std::vector<std::int64_t> stop_token_ids_;
   struct Entry {
     std::string key;

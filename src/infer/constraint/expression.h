@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -75,6 +78,28 @@ class ExpressionPool {
   /// The rules whose inside may end here, in ascending order.
   void endings(ExprId id, std::vector<RuleId>& found) const;
 
+  /// The one byte that a text begins with, and what follows.
+  struct LiteralStep {
+    unsigned char byte;
+    ExprId rest;
+  };
+  /// Nothing where texts may begin otherwise, or be empty.
+  std::optional<LiteralStep> literal_step(ExprId id);
+
+  /// What a text begins with, then what follows.
+  struct Sequel {
+    ExprId head;
+    ExprId rest;
+  };
+  /// The expression taken apart where it begins with an unlimited repetition or an intersection
+  /// without containers, such as the inside of a string: many states begin so, whatever follows.
+  /// Its other alternatives stay together, behind an empty head.
+  std::vector<Sequel> sequels(ExprId id);
+  /// The same text for equal expressions of any pool, and for no others; nothing for one of more
+  /// than kMaxDescribed parts.
+  std::string description(ExprId id) const;
+  static constexpr std::size_t kMaxDescribed = 2000;
+
   /// Whether some text matches, if the containers of `usable` rules do and no others. Needs no
   /// search, for both() has refused what is empty.
   std::vector<char> live_expressions(const std::vector<char>& usable) const;
@@ -123,6 +148,10 @@ class ExpressionPool {
 
   static std::size_t index(ExprId id) { return static_cast<std::size_t>(id); }
   std::vector<ExprId> parts(ExprId id) const;
+  /// What `id` is made of, each once, after what it is made of itself; one more than kMaxDescribed
+  /// at most.
+  static std::vector<ExprId> parts_first(
+      ExprId id, const std::function<std::vector<ExprId>(ExprId)>& parts_of);
   void count_parts(std::size_t count);
   ExprId intern(Node node, std::span<const ExprId> parts = {});
   ExprId intern_parts(Kind kind, const std::vector<ExprId>& parts, bool nullable);

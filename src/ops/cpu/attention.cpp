@@ -11,6 +11,7 @@
 #include "ops/cpu/attention_kernels.h"
 #include "ops/cpu/dynamic_parallel.h"
 #include "ops/cpu/isa.h"
+#include "ops/cpu/paged_rows.h"
 
 namespace tigerbot::cpu {
 namespace {
@@ -71,11 +72,6 @@ const std::byte* address(const at::Tensor& x) {
 
 RowSource rows_of(const at::Tensor& x, std::int64_t first_row) {
   return {address(x) + first_row * x.stride(0) * x.element_size(), x.stride(0)};
-}
-
-RowSource at_head(RowSource source, std::int64_t head, std::int64_t stride, std::int64_t size) {
-  source.base = static_cast<const std::byte*>(source.base) + head * stride * size;
-  return source;
 }
 
 std::vector<SequencePlan> plan_ragged(const at::Tensor& k, const at::Tensor& v,
@@ -261,9 +257,6 @@ AttentionForward attention_forward(const at::Tensor& q, const at::Tensor& k, con
 at::Tensor paged_attention(const at::Tensor& q, const PagedKeyValues& cache,
                            const std::vector<std::int32_t>& cu_seqlens, const BlockTables& tables,
                            const ops::AttentionOptions& options) {
-  const auto source = [&](const at::Tensor& x, const std::int32_t* blocks) {
-    return RowSource{address(x), x.stride(2), blocks, x.size(2), x.stride(0)};
-  };
   std::vector<SequencePlan> plans;
   for (std::size_t i = 0; i + 1 < cu_seqlens.size(); ++i) {
     const std::int64_t length = cu_seqlens[i + 1] - cu_seqlens[i];
@@ -271,8 +264,9 @@ at::Tensor paged_attention(const at::Tensor& q, const PagedKeyValues& cache,
     const std::int64_t context = tables.context_lengths[i];
     const std::int32_t* blocks = tables.blocks.const_data_ptr<std::int32_t>() +
                                  static_cast<std::int64_t>(i) * tables.blocks.stride(0);
-    plans.push_back({cu_seqlens[i], length, context - length, context, source(cache.keys, blocks),
-                     source(cache.values, blocks)});
+    plans.push_back({cu_seqlens[i], length, context - length, context,
+                     paged_rows(cache.keys, cache.key_scales, blocks),
+                     paged_rows(cache.values, cache.value_scales, blocks)});
   }
   return run_forward(q, make_heads(q, cache.keys, cache.values, options), plans, false).output;
 }

@@ -78,6 +78,19 @@ struct Avx2 {
     _mm256_maskstore_epi32(reinterpret_cast<int*>(p), first_lanes(n), _mm256_castps_si256(x));
   }
   static void store_operand(Word* row, int lane, V x) { store_words(row + lane, x); }
+  static V load_source_words(const std::int8_t* p, int n) {
+    __m128i x = _mm_setzero_si128();
+    if (n > 0) __builtin_memcpy(&x, p, n >= 8 ? 8 : static_cast<std::size_t>(n));
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(x));
+  }
+  /// The first n of whole numbers up to 127.
+  static void store_integers(std::int8_t* p, V x, int n) {
+    const __m256i wide = _mm256_cvtps_epi32(x);
+    const __m128i words =
+        _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+    const __m128i bytes = _mm_packs_epi16(words, words);
+    __builtin_memcpy(p, &bytes, n >= 8 ? 8 : static_cast<std::size_t>(n));
+  }
   static V dot(V sum, V a, V b) { return _mm256_fmadd_ps(a, b, sum); }
 
   static void transpose(V (&r)[8]) {
@@ -102,6 +115,7 @@ struct Avx2 {
 
 struct Avx2F32 : Avx2 {
   using Source = float;
+  using Avx2::load_source_words;
   static V load_source(const float* p, int n) {
     return n >= 8 ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, first_lanes(n));
   }
@@ -117,6 +131,7 @@ struct Avx2F32 : Avx2 {
 
 struct Avx2Bf16Storage : Avx2 {
   using Source = std::uint16_t;
+  using Avx2::load_source_words;
   static V load_source(const std::uint16_t* p, int n) {
     __m128i x = _mm_setzero_si128();
     if (n > 0) __builtin_memcpy(&x, p, n >= 8 ? 16 : 2 * static_cast<std::size_t>(n));

@@ -46,6 +46,17 @@ struct Avx512 {
     _mm512_mask_storeu_epi32(p, first_lanes(n), _mm512_castps_si512(x));
   }
 
+  /// 16 integers, zeros past the first n.
+  static V load_integers(const std::int8_t* p, int n) {
+    const __m128i x = n >= 16 ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))
+                              : _mm_maskz_loadu_epi8(first_lanes(n), p);
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x));
+  }
+  /// The first n of whole numbers up to 127.
+  static void store_integers(std::int8_t* p, V x, int n) {
+    _mm_mask_storeu_epi8(p, first_lanes(n), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x)));
+  }
+
   /// rows[i] lane j becomes rows[j] lane i.
   static inline __attribute__((always_inline)) void transpose(V (&rows)[16]) {
     V a[16];
@@ -80,6 +91,7 @@ struct Avx512 {
 /// Operands are floats, whatever the storage.
 struct Avx512Float : Avx512 {
   static constexpr int kPair = 1;
+  static V load_source_words(const std::int8_t* p, int n) { return load_integers(p, n); }
   static V dot(V sum, V a, V b) { return _mm512_fmadd_ps(a, b, sum); }
   static void store_operand(Word* row, int lane, V x) {
     _mm512_storeu_si512(row + lane, _mm512_castps_si512(x));
@@ -88,6 +100,7 @@ struct Avx512Float : Avx512 {
 
 struct Avx512F32 : Avx512Float {
   using Source = float;
+  using Avx512Float::load_source_words;
   static V load_source(const float* p, int n) {
     return n >= 16 ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(first_lanes(n), p);
   }
@@ -113,6 +126,7 @@ inline __m512 widen_bf16(__m256i x) {
 /// bfloat16 storage without bfloat16 instructions.
 struct Avx512Bf16Storage : Avx512Float {
   using Source = std::uint16_t;
+  using Avx512Float::load_source_words;
   static V load_source(const std::uint16_t* p, int n) { return widen_bf16(load_bf16(p, n)); }
   static V load_source_words(const std::uint16_t* p, int n) { return load_source(p, n); }
   static void store_source(std::uint16_t* p, V x, int n) {

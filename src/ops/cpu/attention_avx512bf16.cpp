@@ -52,6 +52,16 @@ struct Avx512DotBf16 : Avx512 {
     const __m512i high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(load_bf16(odd, n)), 16);
     return _mm512_castsi512_ps(_mm512_or_si512(low, high));
   }
+  static V load_source_words(const std::int8_t* p, int n) {
+    return reinterpret_cast<V>(
+        _mm512_cvtne2ps_pbh(load_integers(p + 16, n - 16), load_integers(p, n)));
+  }
+  /// Integers up to 127 are floats whose lower halves are zero.
+  static V pair_source_words(const std::int8_t* even, const std::int8_t* odd, int n) {
+    const __m512i low = _mm512_srli_epi32(_mm512_castps_si512(load_integers(even, n)), 16);
+    if (odd == nullptr) return _mm512_castsi512_ps(low);
+    return _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_castps_si512(load_integers(odd, n))));
+  }
 };
 
 #include "ops/cpu/attention_product-inl.h"

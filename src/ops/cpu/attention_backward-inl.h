@@ -207,11 +207,11 @@ inline void pack_keys(const BackwardTask& task, std::int64_t key, int count,
                       BackwardScratch<S>& scratch) {
   const typename S::Source* addresses[kKeyBlock];
   const int padded = static_cast<int>(scratch.padded);
-  row_addresses<S>(task.values, key, count, addresses);
+  row_addresses(task.values, key, count, addresses);
   for (int i = 0; i < count; ++i) {
     pack_row<S>(addresses[i], task.head_dim, scratch.values + i * scratch.depth);
   }
-  row_addresses<S>(task.keys, key, count, addresses);
+  row_addresses(task.keys, key, count, addresses);
   for (int i = 0; i < count; ++i) {
     pack_row<S>(addresses[i], task.head_dim, scratch.keys + i * scratch.depth);
   }
@@ -356,5 +356,6 @@ constexpr AttentionKernels make_attention_kernels() {
       },
       attention_backward<S>,
       sum_gradient_rows<S>,
+      quantize_row<S>,
   };
 }

@@ -4,6 +4,9 @@
 // packed a block at a time, and for six rows at a time the scores of the block, their softmax and
 // the product with the values follow one another while all of it is in the first-level cache. The
 // outputs are rescaled only when a row's maximum grows by more than 2^kMaximumSlack.
+//
+// Of a quantized cache the products take the integers as they are: keys' scales multiply the
+// scores, values' scales the probabilities, so that quantizing rounds once and reading does not.
 
 constexpr float kMaximumSlack = 8;
 /// A maximum below every real score that still can be subtracted from minus infinity.
@@ -59,6 +62,8 @@ struct ForwardScratch {
     values = take(static_cast<std::int64_t>(words<S>(kKeyBlock)) * round_up(head_dim, S::kWidth));
     scores = reinterpret_cast<float*>(take(S::kRows * kKeyBlock));
     probabilities = take(S::kRows * words<S>(kKeyBlock));
+    key_scales = reinterpret_cast<float*>(take(kKeyBlock));
+    value_scales = reinterpret_cast<float*>(take(kKeyBlock));
     size = next - reinterpret_cast<Word*>(memory);
   }
 
@@ -67,17 +72,27 @@ struct ForwardScratch {
   Word* values;
   float* scores;
   Word* probabilities;
+  float* key_scales;  // of the present block, where the cache is quantized
+  float* value_scales;
   std::int64_t size;
 };
 
 /// Turns a row of scores (in powers of two) of lanes [first, last) into probabilities, and adds
-/// them to the row's sum. `lanes` is a whole number of vectors.
-template <class S>
+/// them to the row's sum. `lanes` is a whole number of vectors. kScaled: scores lack the keys'
+/// scales, and the probabilities take the values' along.
+template <class S, bool kScaled>
 inline __attribute__((always_inline)) void softmax_row(float* scores, int first, int last,
-                                                       int lanes, float slope, float distance,
-                                                       float& maximum, float* sums, float* outputs,
-                                                       int padded, Word* probabilities) {
+                                                       int lanes, const float* key_scales,
+                                                       const float* value_scales, float slope,
+                                                       float distance, float& maximum, float* sums,
+                                                       float* outputs, int padded,
+                                                       Word* probabilities) {
   using V = typename S::V;
+  if constexpr (kScaled) {
+    for (int j = 0; j < lanes; j += S::kWidth) {
+      S::store(scores + j, S::mul(S::load(scores + j), S::load(key_scales + j)));
+    }
+  }
   if (slope != 0) {
     const V slopes = S::set1(slope);
     for (int j = 0; j < lanes; j += S::kWidth) {
@@ -107,15 +122,17 @@ inline __attribute__((always_inline)) void softmax_row(float* scores, int first,
   for (int j = 0; j < lanes; j += S::kWidth) {
     const V p = probability<S>(S::sub(S::load(scores + j), subtract));
     sum = S::add(sum, p);
-    S::store_operand(probabilities, j, p);
+    S::store_operand(probabilities, j, kScaled ? S::mul(p, S::load(value_scales + j)) : p);
   }
   S::store(sums, sum);
 }
 
-template <class S>
-void attention_forward(const AttentionTile& tile, std::int64_t split, float* state_memory,
-                       float* scratch_memory) {
+/// Element: of the rows of keys and values, the storage type or int8.
+template <class S, class Element>
+void attention_forward_over(const AttentionTile& tile, std::int64_t split, float* state_memory,
+                            float* scratch_memory) {
   using Source = typename S::Source;
+  constexpr bool kScaled = sizeof(Element) == 1;
   const int rows = tile.rows();
   const int depth = words<S>(tile.head_dim);
   SoftmaxState<S> state(rows, tile.head_dim, state_memory);
@@ -141,24 +158,28 @@ void attention_forward(const AttentionTile& tile, std::int64_t split, float* sta
   const auto keys_in_block = [end](std::int64_t key) {
     return key >= end ? 0 : static_cast<int>(end - key < kKeyBlock ? end - key : kKeyBlock);
   };
-  const Source* keys[kKeyBlock];
-  const Source* values[kKeyBlock];
-  row_addresses<S>(tile.keys, begin, keys_in_block(begin), keys);
-  prefetch_rows<S>(keys, keys_in_block(begin), tile.head_dim);
+  const Element* keys[kKeyBlock];
+  const Element* values[kKeyBlock];
+  row_addresses(tile.keys, begin, keys_in_block(begin), keys);
+  prefetch_rows(keys, keys_in_block(begin), tile.head_dim);
   for (std::int64_t key = begin; key < end; key += kKeyBlock) {
     // While keys are packed their values arrive, and with the values the next block's keys.
     const int count = keys_in_block(key);
-    row_addresses<S>(tile.values, key, count, values);
+    row_addresses(tile.values, key, count, values);
+    if constexpr (kScaled) {
+      gather_scales<S>(tile.keys, key, count, scratch.key_scales);
+      gather_scales<S>(tile.values, key, count, scratch.value_scales);
+    }
     for (int i = 0; i < count; i += S::kWidth) {
       const int n = smaller(S::kWidth, count - i);
-      prefetch_rows<S>(values + i, n, tile.head_dim);
+      prefetch_rows(values + i, n, tile.head_dim);
       pack_transposed<S>(keys + i, n, tile.head_dim, scratch.keys + i, kKeyBlock);
     }
     const int next_count = keys_in_block(key + kKeyBlock);
-    row_addresses<S>(tile.keys, key + kKeyBlock, next_count, keys);
+    row_addresses(tile.keys, key + kKeyBlock, next_count, keys);
     constexpr int kStep = 16;
     for (int i = 0; i < count; i += kStep) {
-      prefetch_rows<S>(keys + i, smaller(kStep, next_count - i), tile.head_dim);
+      prefetch_rows(keys + i, smaller(kStep, next_count - i), tile.head_dim);
       pack_paired<S>(values + i, smaller(kStep, count - i), tile.head_dim, state.padded,
                      scratch.values + static_cast<std::int64_t>(i / S::kPair) * state.padded,
                      state.padded);
@@ -189,11 +210,12 @@ void attention_forward(const AttentionTile& tile, std::int64_t split, float* sta
                                                                             : count - skipped);
         const float slope =
             tile.slopes_log2 == nullptr ? 0.0f : tile.slopes_log2[(r + i) % tile.group];
-        softmax_row<S>(scratch.scores + i * kKeyBlock, from, to, lanes, slope,
-                       static_cast<float>(base - position), state.maxima[r + i],
-                       state.sums + static_cast<std::int64_t>(r + i) * S::kWidth,
-                       state.outputs + static_cast<std::int64_t>(r + i) * state.padded,
-                       state.padded, scratch.probabilities + i * words<S>(kKeyBlock));
+        softmax_row<S, kScaled>(scratch.scores + i * kKeyBlock, from, to, lanes,
+                                scratch.key_scales + skipped, scratch.value_scales + skipped, slope,
+                                static_cast<float>(base - position), state.maxima[r + i],
+                                state.sums + static_cast<std::int64_t>(r + i) * S::kWidth,
+                                state.outputs + static_cast<std::int64_t>(r + i) * state.padded,
+                                state.padded, scratch.probabilities + i * words<S>(kKeyBlock));
       }
       product_rows<S, Store::kAdd>(
           n, state.padded / S::kWidth, words<S>(last - skipped), scratch.probabilities,
@@ -202,6 +224,41 @@ void attention_forward(const AttentionTile& tile, std::int64_t split, float* sta
           state.padded, state.outputs + static_cast<std::int64_t>(r) * state.padded, state.padded);
     }
   }
+}
+
+template <class S>
+void attention_forward(const AttentionTile& tile, std::int64_t split, float* state,
+                       float* scratch) {
+  if (tile.keys.scales != nullptr) {
+    attention_forward_over<S, std::int8_t>(tile, split, state, scratch);
+  } else {
+    attention_forward_over<S, typename S::Source>(tile, split, state, scratch);
+  }
+}
+
+/// See ops::store_key_values. Every step is one rounding, the same in all instruction sets.
+template <class S>
+float quantize_row(const void* row, int head_dim, std::int8_t* integers) {
+  const auto* from = static_cast<const typename S::Source*>(row);
+  auto largest = S::zero();
+  auto defects = S::zero();  // NaN once an element is NaN or infinite
+  for (int j = 0; j < head_dim; j += S::kWidth) {
+    const auto x = S::load_source(from + j, head_dim - j);
+    largest = S::max(largest, S::max(x, S::sub(S::zero(), x)));
+    defects = S::fma(x, S::zero(), defects);
+  }
+  const float most = S::reduce_max(largest);
+  const bool finite = S::reduce_add(defects) == 0;
+  if (!finite || most <= 1e-30f) {
+    __builtin_memset(integers, 0, static_cast<std::size_t>(head_dim));
+    return finite ? 0.0f : __builtin_nanf("");
+  }
+  const auto inverse = S::set1(127 / most);
+  for (int j = 0; j < head_dim; j += S::kWidth) {
+    const auto x = S::load_source(from + j, head_dim - j);
+    S::store_integers(integers + j, S::round(S::mul(x, inverse)), head_dim - j);
+  }
+  return most / 127;
 }
 
 template <class S>

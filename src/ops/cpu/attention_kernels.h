@@ -25,6 +25,10 @@ struct RowSource {
   const std::int32_t* blocks = nullptr;
   std::int64_t block_size = 0;
   std::int64_t block_stride = 0;  ///< in elements
+  /// Of a quantized cache, whose rows are int8: those of the head in block 0. Null: rows are of the
+  /// storage type.
+  const float* scales = nullptr;
+  std::int64_t scale_block_stride = 0;
 };
 
 /// How scores are made and which are seen.
@@ -108,6 +112,8 @@ struct AttentionKernels {
   void (*backward)(const BackwardTask& task, float* scratch);
   /// output[0..head_dim) = scale * sum of `count` rows, in storage type.
   void (*sum_rows)(const float* const* rows, int count, int head_dim, float scale, void* output);
+  /// The integers of a row in storage type, as store_key_values says; gives their scale.
+  float (*quantize)(const void* row, int head_dim, std::int8_t* integers);
 };
 
 /// The best kernels that this machine (and any limit on it) allows, for bfloat16 or float32

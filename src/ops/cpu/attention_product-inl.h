@@ -136,10 +136,11 @@ inline float exp2_scalar(float x) {
 }
 
 /// out[k][i] = word k of row i: rows become columns, so that lanes are rows. rows[count..kWidth)
-/// read as zero.
-template <class S>
-inline void pack_transposed(const typename S::Source* const* rows, int count, int elements,
-                            Word* out, std::int64_t ld) {
+/// read as zero. Elements are of the storage type or int8, here and below; integers up to 127 are
+/// exact in any word.
+template <class S, class Element>
+inline void pack_transposed(const Element* const* rows, int count, int elements, Word* out,
+                            std::int64_t ld) {
   const int depth = words<S>(elements);
   for (int k = 0; k < depth; k += S::kWidth) {
     typename S::V lines[S::kWidth];
@@ -165,9 +166,9 @@ inline void pack_row(const typename S::Source* row, int elements, Word* out) {
 
 /// out[i / kPair][j] = element j of rows i (and i + 1): the right operand of a sum over rows.
 /// Writes words(count) rows of `padded` words, zero past the elements and past the last row.
-template <class S>
-inline void pack_paired(const typename S::Source* const* rows, int count, int elements, int padded,
-                        Word* out, std::int64_t ld) {
+template <class S, class Element>
+inline void pack_paired(const Element* const* rows, int count, int elements, int padded, Word* out,
+                        std::int64_t ld) {
   for (int i = 0; i < count; i += S::kPair) {
     for (int j = 0; j < padded; j += S::kWidth) {
       const int n = elements - j;
@@ -183,10 +184,10 @@ inline void pack_paired(const typename S::Source* const* rows, int count, int el
 }
 
 /// Addresses of rows [first, first + count).
-template <class S>
+template <class Element>
 inline void row_addresses(const RowSource& source, std::int64_t first, int count,
-                          const typename S::Source** rows) {
-  const auto* base = static_cast<const typename S::Source*>(source.base);
+                          const Element** rows) {
+  const auto* base = static_cast<const Element*>(source.base);
   if (source.blocks == nullptr) {
     for (int i = 0; i < count; ++i) rows[i] = base + (first + i) * source.row_stride;
     return;
@@ -206,11 +207,25 @@ inline void row_addresses(const RowSource& source, std::int64_t first, int count
 
 /// Asks for rows that are read next: a cache's blocks are too short for the processor to guess.
 /// (Inlined by force: g++ takes a function that only prefetches for one without effect.)
-template <class S>
-inline __attribute__((always_inline)) void prefetch_rows(const typename S::Source* const* rows,
-                                                         int count, int elements) {
-  constexpr int kLine = 64 / static_cast<int>(sizeof(typename S::Source));
+template <class Element>
+inline __attribute__((always_inline)) void prefetch_rows(const Element* const* rows, int count,
+                                                         int elements) {
+  constexpr int kLine = 64 / static_cast<int>(sizeof(Element));
   for (int i = 0; i < count; ++i) {
     for (int j = 0; j < elements; j += kLine) __builtin_prefetch(rows[i] + j, 0, 2);
   }
+}
+
+/// Scales of a quantized cache's rows [first, first + count), then zeros up to a whole vector.
+template <class S>
+inline void gather_scales(const RowSource& source, std::int64_t first, int count, float* scales) {
+  std::int64_t block = first / source.block_size;
+  std::int64_t offset = first % source.block_size;
+  for (int i = 0; i < count;) {
+    const float* from = source.scales + source.blocks[block] * source.scale_block_stride;
+    for (; i < count && offset < source.block_size; ++i, ++offset) scales[i] = from[offset];
+    ++block;
+    offset = 0;
+  }
+  for (int i = count; i < round_up(count, S::kWidth); ++i) scales[i] = 0;
 }

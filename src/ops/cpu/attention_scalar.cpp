@@ -87,6 +87,13 @@ struct Scalar {
     __builtin_memcpy(p, &x, sizeof(float) * static_cast<std::size_t>(n));
   }
   static void store_operand(Word* row, int lane, V x) { store_words(row + lane, x); }
+  static V load_source_words(const std::int8_t* p, int n) {
+    return each([&](int i) { return i < n ? static_cast<float>(p[i]) : 0.0f; });
+  }
+  /// The first n of whole numbers up to 127.
+  static void store_integers(std::int8_t* p, V x, int n) {
+    for (int i = 0; i < kWidth && i < n; ++i) p[i] = static_cast<std::int8_t>(x.lane[i]);
+  }
   static V dot(V sum, V a, V b) { return fma(a, b, sum); }
   static void transpose(V (&rows)[4]) {
     for (int i = 0; i < kWidth; ++i) {
@@ -101,6 +108,7 @@ struct Scalar {
 
 struct ScalarF32 : Scalar {
   using Source = float;
+  using Scalar::load_source_words;
   static V load_source(const float* p, int n) {
     return each([&](int i) { return i < n ? p[i] : 0.0f; });
   }
@@ -112,6 +120,7 @@ struct ScalarF32 : Scalar {
 
 struct ScalarBf16Storage : Scalar {
   using Source = std::uint16_t;
+  using Scalar::load_source_words;
   static float widen(std::uint16_t x) {
     const std::uint32_t bits = static_cast<std::uint32_t>(x) << 16;
     float value;

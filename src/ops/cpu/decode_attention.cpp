@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "ops/cpu/paged_rows.h"
+
 namespace tigerbot::cpu {
 namespace {
 
@@ -12,12 +14,6 @@ constexpr double kLog2E = 1.4426950408889634;
 
 /// Query rows of a tile: enough that packing the keys costs little beside the products.
 constexpr std::int64_t kRowsPerTile = 96;
-
-RowSource rows_of(const at::Tensor& x, std::int64_t kv_head, const std::int32_t* blocks) {
-  const auto* base = static_cast<const std::byte*>(x.const_data_ptr());
-  return {base + kv_head * x.stride(1) * x.element_size(), x.stride(2), blocks, x.size(2),
-          x.stride(0)};
-}
 
 }  // namespace
 
@@ -112,8 +108,10 @@ AttentionTile StepAttention::kernel_tile(const Tile& tile, const StepRows& queri
   result.head_dim = static_cast<int>(shape_.head_dim);
   result.first_position = tile.first_position;
   result.key_count = context_lengths_[static_cast<std::size_t>(tile.sequence)];
-  result.keys = rows_of(cache.keys, tile.kv_head, blocks);
-  result.values = rows_of(cache.values, tile.kv_head, blocks);
+  result.keys = at_head(paged_rows(cache.keys, cache.key_scales, blocks), tile.kv_head,
+                        cache.keys.stride(1), size);
+  result.values = at_head(paged_rows(cache.values, cache.value_scales, blocks), tile.kv_head,
+                          cache.values.stride(1), size);
   result.rule = {true, sliding_window_, static_cast<float>(shape_.scale * kLog2E)};
   return result;
 }

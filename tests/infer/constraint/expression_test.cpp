@@ -51,6 +51,56 @@ TEST(Expression, AnIntersectionBecomesNothingAsSoonAsItCannotEnd) {
   EXPECT_EQ(pool.derivative(left, 'a'), kNothing);         // "aa" has no room for "bb"
 }
 
+TEST(Expression, IsTakenApartWhereItBeginsAsManyDo) {
+  ExpressionPool pool;
+  const ExprId letters = pool.repeat(pool.range('a', 'z'), 0, kUnlimited);
+  const ExprId one = pool.concat(letters, pool.literal("\"1"));
+  const ExprId other = pool.concat(letters, pool.literal("\"2"));
+  const ExprId few = pool.concat(pool.repeat(pool.byte(' '), 0, 9), pool.byte('x'));
+  const auto sequels = pool.sequels(pool.inside(3, pool.either({one, other, few, kEmpty})));
+  ASSERT_EQ(sequels.size(), 3U);
+  EXPECT_EQ(sequels[0].head, letters);
+  EXPECT_EQ(sequels[1].head, letters);
+  EXPECT_EQ(
+      pool.either({sequels[0].rest, sequels[1].rest}),
+      pool.either({pool.inside(3, pool.literal("\"1")), pool.inside(3, pool.literal("\"2"))}));
+  EXPECT_EQ(sequels[2].head, kEmpty);
+  EXPECT_EQ(sequels[2].rest, pool.inside(3, pool.either({few, kEmpty})));
+  ASSERT_EQ(pool.sequels(few).size(), 1U);
+  EXPECT_EQ(pool.sequels(few)[0].head, kEmpty);
+  EXPECT_EQ(pool.sequels(few)[0].rest, few);
+}
+
+TEST(Expression, OneByteThatGoesOnIsKnownWithoutATable) {
+  ExpressionPool pool;
+  const auto step = pool.literal_step(pool.inside(2, pool.literal("ab")));
+  ASSERT_TRUE(step);
+  EXPECT_EQ(step->byte, 'a');
+  EXPECT_EQ(step->rest, pool.inside(2, pool.byte('b')));
+  EXPECT_EQ(pool.literal_step(pool.byte('b'))->rest, kEmpty);
+  EXPECT_FALSE(pool.literal_step(pool.range('a', 'b')));
+  EXPECT_FALSE(pool.literal_step(pool.optional(pool.byte('a'))));
+  EXPECT_FALSE(pool.literal_step(kNothing));
+  EXPECT_FALSE(pool.literal_step(kEmpty));
+}
+
+TEST(Expression, EqualExpressionsOfDifferentPoolsHaveOneDescription) {
+  ExpressionPool pool, other;
+  other.byte('c');
+  other.complement(other.literal("abc"));
+  const auto make = [](ExpressionPool& in, unsigned char byte, std::int64_t least) {
+    const ExprId part = in.either({in.literal("ab"), in.byte(byte)});
+    return in.both({in.repeat(part, least, kUnlimited), in.complement(in.literal("abc"))});
+  };
+  const std::string text = pool.description(make(pool, 'c', 1));
+  EXPECT_FALSE(text.empty());
+  EXPECT_NE(text, pool.description(make(pool, 'd', 1)));
+  EXPECT_NE(text, pool.description(make(pool, 'c', 2)));
+  EXPECT_EQ(pool.description(pool.literal(std::string(5000, 'x'))), "");
+  // The second pool met the parts in another order.
+  EXPECT_EQ(text, other.description(make(other, 'c', 1)));
+}
+
 TEST(Expression, ComplementWithinAnIntersection) {
   ExpressionPool pool;
   const ExprId any = pool.repeat(pool.range('a', 'z'), 0, kUnlimited);

@@ -14,6 +14,7 @@ namespace {
 
 using constraint::CompiledGrammar;
 using constraint::GrammarConstraint;
+using constraint::SharedWalks;
 using constraint::TokenBytes;
 using constraint::TokenTrie;
 
@@ -48,6 +49,15 @@ const std::vector<AnswerFormat>& formats() {
           {"type": "object", "additionalProperties": {"type": "array", "items":
           {"type": "string", "maxLength": 4}}}]})"),
       AnswerFormat::json_schema(R"({"type": "string", "minLength": 3, "maxLength": 200})"),
+      // The same head before different rests, and rests that begin with what the head may hold.
+      AnswerFormat::json_schema(R"({"type": "object", "required": ["a", "b"], "properties": {
+          "a": {"type": "string"}, "b": {"type": "array", "items": {"type": "string"}}},
+          "additionalProperties": {"type": "string", "pattern": "b$"}})"),
+      AnswerFormat::json_schema(R"({"type": "object", "propertyNames": {"pattern": "^[ab]+$"},
+          "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "object",
+          "additionalProperties": {"type": "string"}}]}})"),
+      AnswerFormat::pattern("[ab\"]*\"a|[b\"]*ab[{}]*"),
+      AnswerFormat::pattern("(.|\n)*"),
       AnswerFormat::pattern("(a|ab|[{}]+)*1"),
       AnswerFormat::choice({"ab", "a:b", "b\n"}),
   };
@@ -55,16 +65,31 @@ const std::vector<AnswerFormat>& formats() {
 }
 
 std::shared_ptr<CompiledGrammar> compile(const AnswerFormat& format, TokenBytes tokens) {
-  return std::make_shared<CompiledGrammar>(compile_format(format),
-                                           std::make_shared<TokenTrie>(std::move(tokens)),
-                                           std::vector<std::int64_t>{0});
+  return std::make_shared<CompiledGrammar>(
+      compile_format(format), std::make_shared<TokenTrie>(std::move(tokens)),
+      std::make_shared<SharedWalks>(), std::vector<std::int64_t>{0});
 }
+
+/// Grammars over one vocabulary, which share their walks as a server's do.
+class Grammars {
+ public:
+  explicit Grammars(TokenBytes tokens) : trie_(std::make_shared<TokenTrie>(std::move(tokens))) {}
+  std::shared_ptr<CompiledGrammar> compile(const AnswerFormat& format) {
+    return std::make_shared<CompiledGrammar>(compile_format(format), trie_, walks_,
+                                             std::vector<std::int64_t>{0});
+  }
+
+ private:
+  std::shared_ptr<const TokenTrie> trie_;
+  std::shared_ptr<SharedWalks> walks_ = std::make_shared<SharedWalks>();
+};
 
 // A random walk over allowed tokens; at each step the mask must be what bytes say, token by token.
 TEST(TokenMasks, AreWhatBytesSay) {
   const TokenBytes tokens = vocabulary();
+  Grammars grammars(tokens);
   for (std::size_t f = 0; f < formats().size(); ++f) {
-    const auto grammar = compile(formats()[f], tokens);
+    const auto grammar = grammars.compile(formats()[f]);
     Matcher matcher(formats()[f]);
     for (std::uint64_t walk = 0; walk < 12; ++walk) {
       GrammarConstraint constraint(grammar);
