@@ -83,8 +83,8 @@ void causal(std::int64_t tokens, int repetitions) {
   print_row("backward", tokens, 5 * product, backward[0], backward[1]);
 }
 
-/// One new token over a cache, beside SDPA over keys and values that lie together, and (int8) over a
-/// quantized cache beside one in bfloat16; GB/s of keys and values read.
+/// One new token over a cache, beside SDPA over keys and values that lie together, and (int8) over
+/// a quantized cache beside one in bfloat16; GB/s of keys and values read.
 void decode(std::int64_t context, int repetitions) {
   const c10::AutoGradMode no_gradients(false);
   constexpr std::int64_t kBlockSize = 16;
@@ -121,9 +121,8 @@ void decode(std::int64_t context, int repetitions) {
   const auto print = [&](const char* what, Times& time, double bytes, Times& beside,
                          double their_bytes) {
     fmt::print("{:>8} {:>7} {:>10.4f} {:>8.1f} {:>7} {:>10.4f} {:>8.1f} {:>7} {:>7.2f}\n", what,
-               context, time.median() * 1e3, bytes / time.median() / 1e9, "",
-               beside.median() * 1e3, their_bytes / beside.median() / 1e9, "",
-               beside.median() / time.median());
+               context, time.median() * 1e3, bytes / time.median() / 1e9, "", beside.median() * 1e3,
+               their_bytes / beside.median() / 1e9, "", beside.median() / time.median());
   };
   print("decode", ours, 2 * numbers, peer, 2 * numbers);
   print("int8", ours_quantized, numbers * (1 + 4.0 / kDim), ours, 2 * numbers);
