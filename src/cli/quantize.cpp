@@ -141,6 +141,13 @@ void add_quantize_command(CLI::App& app) {
   quant::GptqOptions& gptq = options->quantize.gptq;
   quant::CalibrationOptions& calibration = options->quantize.calibration;
   command.add_flag("--symmetric", gptq.grid.symmetric, "The zero in the middle of the codes");
+  command
+      .add_option_function<std::string>(
+          "--checkpoint-format",
+          [options](const std::string& name) { options->quantize.zeros_less_one = name == "gptq"; },
+          "gptq (default), which AutoGPTQ and transformers read, or gptq_v2, which gptqmodel reads "
+          "where the zero is not in the middle")
+      ->check(CLI::IsMember({"gptq", "gptq_v2"}));
   command.add_flag_callback(
       "--act-order", [&gptq] { gptq.order = quant::ColumnOrder::kActivations; },
       "Round features in the order of their activations across groups too (a g_idx out of order)");

@@ -111,7 +111,7 @@ QuantizedLayer BlockQuantizer::quantize(Linear& linear, const Hessian* hessian) 
   } else {
     layer.error = weight_error(weight, packed.dequantize(at::kFloat));
   }
-  layer.tensors = pack_gptq(parts);
+  layer.tensors = pack_gptq(parts, options_.zeros_less_one);
   linear.set_quantized(std::move(packed));
   return layer;
 }

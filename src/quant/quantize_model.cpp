@@ -224,6 +224,7 @@ OrderedJson quantize_model(const std::filesystem::path& source,
   format.bits = options.gptq.grid.bits;
   format.group_size = options.gptq.grid.group_size;
   format.symmetric = options.gptq.grid.symmetric;
+  format.zeros_less_one = options.zeros_less_one;
   format.desc_act =
       options.method == Method::kGptq && options.gptq.order == ColumnOrder::kActivations;
   format.damp_percent = options.gptq.damping;
@@ -260,6 +261,9 @@ OrderedJson quantize_to_gguf(const std::filesystem::path& source,
                              const QuantizeOptions& options) {
   if (options.method == Method::kGptq && options.gptq.order == ColumnOrder::kActivations) {
     fail("--act-order: GGUF has no place for groups out of order; leave it out");
+  }
+  if (!options.zeros_less_one) {
+    fail("--checkpoint-format: a GGUF file has no version of the GPTQ format; leave it out");
   }
   if (options.output_bits) {
     fail("--output-bits: embedding and output layer of a GGUF file are Q8_0; leave it out");

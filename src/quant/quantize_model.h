@@ -29,6 +29,8 @@ struct QuantizeOptions {
   /// and has 2^23 weights or more. The file holds it as it was in either case
   /// (GptqConfig::output_bits).
   std::optional<int> output_bits = {};
+  /// The format's first version ("gptq"), which AutoGPTQ reads too, or "gptq_v2".
+  bool zeros_less_one = true;
   /// PEFT's directory of an adapter that is added to the weights first; empty: none. MODEL may then
   /// be quantized already: its weights are dequantized.
   std::filesystem::path adapter = {};

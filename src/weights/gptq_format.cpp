@@ -172,17 +172,19 @@ Json gptq_config_json(const GptqConfig& config) {
   return json;
 }
 
-GptqTensors pack_gptq(const ops::QuantizedParts& parts) {
+GptqTensors pack_gptq(const ops::QuantizedParts& parts, bool zeros_less_one) {
   const std::int64_t out = parts.codes.size(0);
   const std::int64_t in = parts.codes.size(1);
   if (out % 32 != 0 || in % 32 != 0) {
     fail("a layer of {} by {} features; the GPTQ format packs multiples of 32", out, in);
   }
-  const at::Tensor less = parts.zeros - 1;
-  if (less.lt(0).any().item<bool>()) fail_internal("a zero of 0 has no place in the format");
+  const at::Tensor zeros = zeros_less_one ? parts.zeros - 1 : parts.zeros;
+  if (zeros.lt(0).logical_or(zeros.ge(1 << parts.bits)).any().item<bool>()) {
+    fail_internal("a zero has no place in the format");
+  }
   GptqTensors tensors;
   tensors.qweight = pack_bits(parts.codes.t(), parts.bits);
-  tensors.qzeros = pack_bits(less.to(at::kByte).t(), parts.bits).t().contiguous();
+  tensors.qzeros = pack_bits(zeros.to(at::kByte).t(), parts.bits).t().contiguous();
   tensors.scales = parts.scales.contiguous();
   tensors.g_idx = parts.group_of.contiguous();
   return tensors;

@@ -42,8 +42,9 @@ struct GptqTensors {
   at::Tensor qweight, qzeros, scales, g_idx;
 };
 
-/// In the first version, with zeros less 1. Both widths must be multiples of 32, zeros at least 1.
-GptqTensors pack_gptq(const ops::QuantizedParts& parts);
+/// zeros_less_one: in the first version, whose zeros are at least 1. Both widths must be multiples
+/// of 32.
+GptqTensors pack_gptq(const ops::QuantizedParts& parts, bool zeros_less_one = true);
 
 /// Checks shapes, types, zeros and groups; `where` names the layer in errors. An undefined g_idx
 /// means groups in order.

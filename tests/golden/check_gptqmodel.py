@@ -5,7 +5,8 @@ on a text by gptqmodel's own layers: beside `tigerbot eval --dtype float32` the 
     /tmp/venv/bin/python tests/golden/check_gptqmodel.py MODEL TEXT --context 512 --windows 4
     tigerbot eval MODEL --perplexity TEXT --context 512 --dtype float32     # of the same tokens
 
-gptqmodel 7.7 loads the first version of the format ("gptq") where it is symmetric alone.
+gptqmodel 7.7 loads the first version of the format ("gptq") where it is symmetric alone; quantize with
+--checkpoint-format gptq_v2 else, and with --output-bits 16 for the same output layer.
 """
 
 import argparse

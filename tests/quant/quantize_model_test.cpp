@@ -120,6 +120,27 @@ TEST_F(QuantizeModel, TheFilesAreWhatOthersRead) {
   EXPECT_EQ(tensors.find(layer + ".weight"), nullptr);
 }
 
+TEST_F(QuantizeModel, BothVersionsOfTheFormatHoldTheSameModel) {
+  write();
+  QuantizeOptions second = options();
+  second.zeros_less_one = false;
+  quantize(options(), "first");
+  quantize(second, "second");
+  const Json config = read_json_file(folder / "second/config.json");
+  EXPECT_EQ(config.at("quantization_config").at("checkpoint_format"), "gptq_v2");
+  const std::string zeros = "model.layers.1.mlp.down_proj.qzeros";
+  const auto stored = [&](const char* name) {
+    return open_safetensors_folder(folder / name).find(zeros)->load(at::kFloat).to(at::kLong);
+  };
+  // Eight zeros of 4 bits a word, each greater by 1.
+  EXPECT_TRUE(((stored("second") - stored("first")).bitwise_and(0xffffffff) == 0x11111111)
+                  .all()
+                  .item<bool>());
+  EXPECT_TRUE(at::equal(logits_of(folder / "first"), logits_of(folder / "second")));
+  expect_error([&] { quantize_to_gguf(folder / "model", folder / "never.gguf", second); },
+               "--checkpoint-format");
+}
+
 TEST_F(QuantizeModel, TheDecoderHoldsThePackedWeightsAndConvertingDequantizes) {
   write();
   quantize(options());
